@@ -1,0 +1,250 @@
+"""The contracts between the engine and its drivers.
+
+Every call is level-triggered ("make it so", whatever is there now), idempotent (repeating it, also from
+two workers at once or after dying anywhere inside it, ends with exactly one object) and prompt: it
+returns within seconds and never waits for the outside to finish; the engine calls again. Foreign errors
+leave a driver as `errors.Retryable`, `errors.Terminal` or `errors.Denied`, their cause chained.
+Cancelling a call's task stops it at its next await; a later call puts right what it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+from uuid import UUID
+
+from deployd.model.reason import Reason
+from deployd.model.spec import ServiceSpec
+from deployd.model.state import Health
+
+__all__ = [
+    "Deployer",
+    "Done",
+    "DriverContext",
+    "Failed",
+    "InstanceStatus",
+    "LogLine",
+    "LogPage",
+    "Logs",
+    "Observation",
+    "Plan",
+    "Progress",
+    "Provisioner",
+    "ReleaseSpec",
+    "ResourceSpec",
+    "ServiceRef",
+    "Supports",
+    "Wait",
+    "Watch",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverContext:
+    """What deployd gives every driver at birth."""
+
+    home: Path
+    """A folder of the driver's own on this host; it may not exist yet."""
+    placement: str
+    """The name of this host, for work that is bound to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRef:
+    """Which service. Names and tags of whatever a driver creates derive from the ids."""
+
+    world_id: int
+    world: str
+    service_id: UUID
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSpec:
+    """What shall run: immutable, the same on every call with the same `release_id`."""
+
+    release_id: UUID
+    number: int
+    """Counts up within the service: 1, 2, …; for people and environment variables."""
+    spec: ServiceSpec
+    tree: Path | None = None
+    """The source tree, read only, for drivers that run trees."""
+    image: str | None = None
+    """The image with its digest, for drivers that run images."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSpec:
+    """Which resource, and what it shall be like."""
+
+    world_id: int
+    world: str
+    resource_id: UUID
+    name: str
+    type: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is so. `outputs` are what others may refer to."""
+
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Under way: ask again after so many seconds, or earlier when `watch` hints."""
+
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It will not become so by waiting."""
+
+    reason: Reason
+
+
+Progress = Done | Wait | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Supports:
+    """What planning has to know, so that it can refuse."""
+
+    runs: str
+    """`tree` or `image`: what a release has to bring."""
+    http: bool = True
+    tcp: bool = True
+    max_scale: int = 1
+    rollouts: frozenset[str] = frozenset({"rolling"})
+    bound_to_host: bool = False
+    """Only workers of the placement where it runs can act for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `apply` would do. A plan with refusals is never applied."""
+
+    actions: tuple[str, ...] = ()
+    """For people, one line each: "start process `python3 server.py`"."""
+    refusals: tuple[Reason, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What this driver does otherwise than another would, without harm."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """One running copy of a release, as it was seen."""
+
+    instance: str
+    release_id: UUID
+    health: Health
+    address: str | None = None
+    """Where it answers, as a URL: `http://127.0.0.1:24017`, `tcp://…`."""
+    pid: int | None = None
+    started_at: datetime | None = None
+    restarts: int = 0
+    """Since the release was started, by itself after an exit."""
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is there of one service, of all its releases. Nothing there is no error: no instances."""
+
+    instances: tuple[InstanceStatus, ...] = ()
+
+    def of(self, release_id: UUID) -> InstanceStatus | None:
+        """The instance of this release, or None where there is none."""
+        return next((one for one in self.instances if one.release_id == release_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a service wrote."""
+
+    at: datetime
+    stream: str
+    """`stdout`, `stderr`, or `deployd` for what the supervisor says of it (started, exited)."""
+    instance: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines after a cursor, oldest first. `cursor` opaque; the next page begins behind it."""
+
+    lines: tuple[LogLine, ...]
+    cursor: str
+
+
+@runtime_checkable
+class Deployer(Protocol):
+    """Makes services run."""
+
+    supports: Supports
+
+    async def plan(self, service: ServiceRef, release: ReleaseSpec) -> Plan:
+        """What `apply` would do, and whatever can be known to be wrong; changes nothing."""
+        ...
+
+    async def apply(self, service: ServiceRef, release: ReleaseSpec, *, alone: bool) -> Progress:
+        """Make the release run. Beside others of the service; when `alone`, end those first to last.
+
+        Done means started, not healthy: that is for `observe` to say. Done with `alone` means that
+        nothing else of the service runs any more.
+        """
+        ...
+
+    async def observe(self, service: ServiceRef) -> Observation:
+        """What is there, with its health looked at now."""
+        ...
+
+    async def destroy(self, service: ServiceRef, release_id: UUID | None = None) -> Progress:
+        """End what runs of this release, or of all. Missing is Done. What it logged is kept."""
+        ...
+
+
+@runtime_checkable
+class Provisioner(Protocol):
+    """Makes infrastructure exist."""
+
+    async def apply(self, resource: ResourceSpec) -> Progress:
+        """Make it exist like this; Done brings its outputs. Looks it up by its tag before creating."""
+        ...
+
+    async def observe(self, resource: ResourceSpec) -> Health:
+        """How it does; `Missing` where it is not."""
+        ...
+
+    async def destroy(self, resource: ResourceSpec) -> Progress:
+        """Make it not exist. Missing is Done."""
+        ...
+
+
+@runtime_checkable
+class Watch(Protocol):
+    """A driver that notices changes by itself."""
+
+    def watch(self) -> AsyncIterator[tuple[int, UUID]]:
+        """(world_id, service_id) of services in which something changed: a hint, may be lost or repeated."""
+        ...
+
+
+@runtime_checkable
+class Logs(Protocol):
+    """A driver that keeps what its services write."""
+
+    async def read_logs(self, service: ServiceRef, after: str | None, limit: int) -> LogPage:
+        """At most `limit` lines behind the cursor (None: the last `limit` lines). No line twice, none left out.
+
+        What was rotated away behind the cursor is told by one line of the stream `deployd`. Raises
+        InputError for a cursor that is not one.
+        """
+        ...
