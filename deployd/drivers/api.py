@@ -242,7 +242,7 @@ class Logs(Protocol):
     """A driver that keeps what its services write."""
 
     async def read_logs(self, service: ServiceRef, after: str | None, limit: int) -> LogPage:
-        """At most `limit` lines behind the cursor (None: the last `limit` lines). No line twice, none left out.
+        """At most `limit` lines behind the cursor (None: the last `limit` lines). None twice, none left out.
 
         What was rotated away behind the cursor is told by one line of the stream `deployd`. Raises
         InputError for a cursor that is not one.

@@ -22,7 +22,7 @@ class HealthSpec:
     """How it is seen that a service does well."""
 
     path: str | None = None
-    """An HTTP path that answers 200 to 399. Without one: its first port accepts; without ports: it stays up."""
+    """An HTTP path that answers 200 to 399. Without: its first port accepts; without ports: it stays up."""
     timeout: float = 60.0
     """Seconds within which a new release has to become healthy."""
 
