@@ -1,0 +1,1 @@
+"""`deploy:process`: services as supervised processes of this machine, in the source tree as it lies."""

@@ -1,0 +1,54 @@
+"""The tables as text: Mermaid state diagrams for docs/states.md, and the database's CHECK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from deployd.machines.table import Table
+
+__all__ = ["check_expression", "mermaid", "page"]
+
+_PREFACE = """# States
+
+Every service, deployment, resource and change is a persistent finite state machine. This page is
+generated from the tables in `deployd/machines/` by `make docs`; CI fails when it differs.
+
+A state with a deadline cannot outlast it: `expire` fires. A state with an act is looked at again at
+least after its re-check, whether or not anything woke it.
+"""
+
+
+def mermaid(table: Table) -> str:
+    """A Mermaid `stateDiagram-v2` of the table (https://mermaid.js.org/syntax/stateDiagram.html)."""
+    lines = ["stateDiagram-v2", f"    [*] --> {table.states[0].name}"]
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for row in table.rows:
+        for source in row.sources:
+            arrows.setdefault((source, row.target), []).append(row.trigger)
+    lines += [
+        f"    {source} --> {target}: {', '.join(triggers)}" for (source, target), triggers in arrows.items()
+    ]
+    lines += [f"    {state.name} --> [*]" for state in table.states if state.final]
+    return "\n".join(lines)
+
+
+def page(tables: Iterable[Table]) -> str:
+    """docs/states.md: for each kind its diagram, and its states with act, deadline and re-check."""
+    parts = [_PREFACE]
+    for table in tables:
+        parts.append(f"## {table.kind.capitalize()}\n\n```mermaid\n{mermaid(table)}\n```\n")
+        rows = ["| state | act | deadline | re-check | |", "| --- | --- | --- | --- | --- |"]
+        for state in table.states:
+            remark = "final" if state.final else "settled" if state.settled else ""
+            cells = (f"`{state.name}`", state.act or "", state.deadline or "", state.recheck or "", remark)
+            rows.append(f"| {' | '.join(str(cell) for cell in cells)} |")
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def check_expression(tables: Iterable[Table]) -> str:
+    """The SQL condition that holds for every row of `machines`: its state is one of its kind's."""
+    return " or ".join(
+        f"kind = '{table.kind}' and state in ({', '.join(repr(str(state.name)) for state in table.states)})"
+        for table in tables
+    )

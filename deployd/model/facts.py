@@ -1,0 +1,132 @@
+"""What a machine knows besides its state: one frozen dataclass for each kind.
+
+Facts are written only with a committed outcome of their machine, whole; never a secret's value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from deployd.model.reason import Reason
+from deployd.model.spec import ServiceSpec
+from deployd.model.state import Health, MachineKind, Ownership
+
+__all__ = [
+    "FACTS",
+    "ChangeFacts",
+    "DeploymentFacts",
+    "Facts",
+    "ResourceFacts",
+    "ServiceFacts",
+    "Source",
+    "Turn",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a release's files come from."""
+
+    directory: str
+    """A working directory on the host named by the machine's placement; absolute."""
+    tree: str | None = None
+    """The git tree id of its snapshot, once that is taken; everything later reads only this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A deployment that has, or waits for, a service's turn."""
+
+    deployment_id: UUID
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """A service: what it serves, what it should, how it does."""
+
+    name: str
+    capability: str = "main"
+    current: Turn | None = None
+    """The deployment that works at it now."""
+    next: Turn | None = None
+    """The newest deployment that waits."""
+    serving: UUID | None = None
+    """The release it serves."""
+    previous: UUID | None = None
+    """The release it served before: where `rollback` leads when no other is named."""
+    wish: str | None = None
+    """`suspend` or `retire`, asked for while a deployment worked; done when that ends."""
+    health: Health = Health.UNKNOWN
+    address: str | None = None
+    pid: int | None = None
+    restarts: int = 0
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentFacts:
+    """One attempt."""
+
+    service: str
+    requested_at: datetime
+    requested_by: str
+    spec: ServiceSpec
+    source: Source
+    capability: str = "main"
+    purpose: str = "deploy"
+    """`deploy`, `rollback` or `retry`."""
+    release_id: UUID | None = None
+    """Known from the start when it goes back to a release; else its own, once built."""
+    restores: UUID | None = None
+    """The release that served when this attempt got its turn: what a failure goes back to."""
+    actions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    plan_hash: str | None = None
+    """What an approval holds for."""
+    approved_by: str | None = None
+    address: str | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFacts:
+    """One request."""
+
+    source: Source
+    digest: str
+    """Of the request, so that one idempotency key cannot stand for two requests."""
+    requested_by: str
+    services: tuple[str, ...] = ()
+    """Those asked for; none: all of the manifest."""
+    deployments: tuple[UUID, ...] = ()
+    cancelled: bool = False
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceFacts:
+    """A piece of infrastructure."""
+
+    name: str
+    type: str
+    capability: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    ownership: Ownership = Ownership.MANAGED
+    outputs: tuple[str, ...] = ()
+    """Their names."""
+    health: Health = Health.UNKNOWN
+    reason: Reason | None = None
+
+
+Facts = ServiceFacts | DeploymentFacts | ChangeFacts | ResourceFacts
+
+FACTS: dict[MachineKind, type[Facts]] = {
+    MachineKind.SERVICE: ServiceFacts,
+    MachineKind.DEPLOYMENT: DeploymentFacts,
+    MachineKind.CHANGE: ChangeFacts,
+    MachineKind.RESOURCE: ResourceFacts,
+}

@@ -1,0 +1,129 @@
+"""The server's settings, read once from the environment and handed down from there.
+
+DEPLOYD_HOME          where deployd keeps what belongs to this host
+DEPLOYD_DATABASE_URL  the Postgres to use; without it deployd runs its own below the home
+DEPLOYD_HOST          the address to listen on
+DEPLOYD_PORT          the port to listen on; 0 takes any free one
+DEPLOYD_LOG_LEVEL     how much is logged
+
+An empty variable counts as not set, as compose files and unit files like to leave them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployd.errors import SettingsError
+
+__all__ = ["Settings"]
+
+PREFIX = "DEPLOYD_"
+OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL")
+"""What the server reads."""
+OTHERS = ("TOKEN", "SERVER", "WORLD")
+"""What the command line reads."""
+LEVELS = ("debug", "info", "warning", "error", "critical")
+NAME_OR_ADDRESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%\w+)?")
+LIKENESS = 0.65
+"""From here on a name is a misspelling: PROT of PORT is .75, SERVICE_PORT and PORT_7070_TCP are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says, checked."""
+
+    home: Path
+    """Absolute; it may not exist yet."""
+    database_url: str | None = None
+    """Contains a password, so it is never shown. None: the embedded Postgres."""
+    host: str = "127.0.0.1"
+    port: int = 7070
+    log_level: str = "info"
+    """One of `debug`, `info`, `warning`, `error`, `critical`."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read and check everything. Raises SettingsError at the first thing that is wrong."""
+        _refuse_misspellings(environ)
+        home = environ.get("DEPLOYD_HOME")
+        return cls(
+            home=Path(home).absolute() if home else _default_home(environ),
+            database_url=_database_url(environ),
+            host=_host(environ),
+            port=_port(environ),
+            log_level=_log_level(environ),
+        )
+
+
+def _refuse_misspellings(environ: Mapping[str, str]) -> None:
+    for variable in sorted(environ):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in OWN or name in OTHERS:
+            continue
+        from difflib import get_close_matches  # here, because hardly any start comes this far
+
+        if close := get_close_matches(name, OWN, n=1, cutoff=LIKENESS):
+            raise SettingsError(
+                f"{variable} is no setting of deployd; {PREFIX}{close[0]} is",
+                remedy=f"Set {PREFIX}{close[0]}, or remove {variable} from the environment.",
+            )
+
+
+def _default_home(environ: Mapping[str, str]) -> Path:
+    user = Path(environ.get("HOME") or Path.home())
+    if sys.platform == "darwin":
+        return user / "Library" / "Application Support" / "deployd"
+    if os.geteuid() == 0:
+        return Path("/var/lib/deployd")
+    data = Path(environ.get("XDG_DATA_HOME") or "")
+    # The XDG specification has relative paths ignored.
+    return (data if data.is_absolute() else user / ".local" / "share") / "deployd"
+
+
+def _database_url(environ: Mapping[str, str]) -> str | None:
+    value = environ.get("DEPLOYD_DATABASE_URL")
+    if value and not value.startswith(("postgresql://", "postgres://")):
+        scheme, found, _ = value.partition("://")
+        seen = f"begins with {scheme + found!r}" if found else "has no scheme"  # the rest may be a password
+        raise SettingsError(
+            f"DEPLOYD_DATABASE_URL is no address of a Postgres: it {seen}",
+            remedy="Set it to postgresql://USER:PASSWORD@HOST:5432/DATABASE, or remove it.",
+        )
+    return value or None
+
+
+def _host(environ: Mapping[str, str]) -> str:
+    value = environ.get("DEPLOYD_HOST") or "127.0.0.1"
+    if not NAME_OR_ADDRESS.fullmatch(value):
+        raise SettingsError(
+            f"DEPLOYD_HOST is {value!r}, which is no name or address",
+            remedy="Set it to an address such as 127.0.0.1, 0.0.0.0 or ::, without scheme and port.",
+        )
+    return value
+
+
+def _port(environ: Mapping[str, str]) -> int:
+    value = environ.get("DEPLOYD_PORT") or "7070"
+    if value.startswith("tcp://") and "KUBERNETES_SERVICE_HOST" in environ:
+        # Kubernetes tells every pod of a Service called "deployd" in a variable of just this name.
+        return 7070
+    if not (value.isascii() and value.isdecimal() and int(value) <= 65535):
+        raise SettingsError(
+            f"DEPLOYD_PORT is {value!r}, which is no port",
+            remedy="Set it to a number from 1 to 65535, or to 0 for any free port.",
+        )
+    return int(value)
+
+
+def _log_level(environ: Mapping[str, str]) -> str:
+    value = (environ.get("DEPLOYD_LOG_LEVEL") or "info").lower()
+    if value not in LEVELS:
+        raise SettingsError(
+            f"DEPLOYD_LOG_LEVEL is {value!r}, which is no level", remedy=f"Set it to one of {', '.join(LEVELS)}."
+        )
+    return value

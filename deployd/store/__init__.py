@@ -1,0 +1,1 @@
+"""The store: Postgres, embedded or given, and one typed function per query. asyncpg is imported only here."""

@@ -1,0 +1,179 @@
+"""The group commit: outcomes of many machines in, one statement, the ones that counted out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from deployd.model.facts import Facts
+from deployd.model.machine import Machine
+from deployd.model.reason import Reason
+from deployd.model.state import MachineKind
+from deployd.store.codec import encode
+from deployd.store.database import LOST, lost
+from deployd.store.queries import QUERIES
+
+__all__ = ["Applied", "Batch", "Birth", "Post", "Step", "write"]
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """A machine that shall exist, in its table's first state and due at once; one that exists is left."""
+
+    world_id: int
+    id: UUID
+    kind: MachineKind
+    state: str
+    facts: Facts
+    actor: str
+    name: str | None = None
+    service_id: UUID | None = None
+    change_id: UUID | None = None
+    placement: str | None = None
+    deadline: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A request for a machine's mailbox."""
+
+    world_id: int
+    machine_id: UUID
+    trigger: str
+    actor: str
+    payload: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An outcome of a machine that `owner` holds. `trigger` None: nothing moved, no transition is written."""
+
+    machine: Machine
+    owner: UUID
+    trigger: str | None
+    to_state: str
+    keep: bool
+    """Whether the owner goes on with it; else it is due `due` from now, and at its deadline."""
+    actor: str
+    facts: Facts | None = None
+    attempt: int = 0
+    due: timedelta | None = None
+    deadline: timedelta | None = None
+    """Of the new state; looked at only where `trigger` is given."""
+    settled: bool = False
+    frees_name: bool = False
+    reason: Reason | None = None
+    births: Sequence[Birth] = ()
+    posts: Sequence[Post] = ()
+    consumed: Sequence[int] = ()
+    """Ids of the mail that this outcome answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a step came to: its new deadline, and whether somebody who waited was poked."""
+
+    deadline_at: datetime | None
+    woke: bool
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one commit writes: steps, and the births and posts of callers that hold no machine."""
+
+    steps: list[Step] = field(default_factory=list)
+    births: list[Birth] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list)
+
+
+def _ms(span: timedelta | None) -> int | None:
+    return None if span is None else round(span.total_seconds() * 1000)
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
+    """Rows as columns, one array each."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _arguments(batch: Batch) -> list[list[object]]:
+    """The 41 arrays of the statement."""
+    steps: list[tuple[object, ...]] = []
+    births: list[tuple[int | None, Birth]] = [(None, birth) for birth in batch.births]
+    posts: list[tuple[int | None, Post]] = [(None, post) for post in batch.posts]
+    consumed: list[tuple[object, ...]] = []
+    for ord_, step in enumerate(batch.steps):
+        machine = step.machine
+        steps.append(
+            (
+                ord_,
+                machine.world_id,
+                machine.id,
+                step.owner,
+                machine.fence,
+                machine.version,
+                step.trigger is not None,
+                step.trigger,
+                machine.state,
+                step.to_state,
+                None if step.facts is None else encode(step.facts),
+                step.attempt,
+                step.keep,
+                _ms(step.due),
+                _ms(step.deadline),
+                step.settled,
+                step.frees_name,
+                step.actor,
+                None if step.reason is None else encode(step.reason),
+            )
+        )
+        births += [(ord_, birth) for birth in step.births]
+        posts += [(ord_, post) for post in step.posts]
+        consumed += [(ord_, machine.world_id, machine.id, mail) for mail in step.consumed]
+    born = _columns(
+        [
+            (
+                parent,
+                birth.world_id,
+                birth.id,
+                birth.kind,
+                birth.state,
+                birth.name,
+                birth.service_id,
+                birth.change_id,
+                birth.placement,
+                encode(birth.facts),
+                _ms(birth.deadline),
+                birth.actor,
+            )
+            for parent, birth in births
+        ],
+        12,
+    )
+    posted = _columns(
+        [(p, x.world_id, x.machine_id, x.trigger, encode(x.payload), x.actor) for p, x in posts], 6
+    )
+    return [*_columns(steps, 19), *born[:11], *posted, *_columns(consumed, 4), born[11]]
+
+
+async def write(
+    connection: asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record],
+    batch: Batch,
+) -> list[Applied | None]:
+    """Commit the batch; for each step what it came to, or None where the machine had moved on.
+
+    All or nothing for the machinery (an error leaves nothing behind), one by one for the steps. Raises
+    PostgresUnavailable when the connection is lost: then it is unknown whether the batch was committed,
+    and writing it again is safe for its steps, since their version no longer matches.
+    """
+    try:
+        rows = await connection.fetch(QUERIES["commit"], *_arguments(batch))
+    except LOST as error:
+        raise lost(error) from error
+    applied: list[Applied | None] = [None] * len(batch.steps)
+    for row in rows:
+        applied[row["ord"]] = Applied(row["deadline_at"], row["woke"])
+    return applied

@@ -1,0 +1,136 @@
+"""Machines and their mailboxes: claiming, waiting for one another, looking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from deployd.model.machine import Machine, Request
+from deployd.model.state import MachineKind
+from deployd.store.codec import decode_facts
+from deployd.store.database import Database
+
+__all__ = [
+    "Claimed",
+    "claim",
+    "count_retired",
+    "find",
+    "get",
+    "get_named",
+    "held_mail",
+    "list_deployments",
+    "list_kind",
+    "list_many",
+    "release_dead",
+    "wait_for",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A machine that this worker holds from now on."""
+
+    machine: Machine
+    expired: bool
+    """Its deadline has passed."""
+    mail: tuple[Request, ...]
+
+
+def _machine(row: asyncpg.Record) -> Machine:
+    kind = MachineKind(row["kind"])
+    return Machine(
+        world_id=row["world_id"],
+        id=row["id"],
+        kind=kind,
+        state=row["state"],
+        name=row["name"],
+        service_id=row["service_id"],
+        change_id=row["change_id"],
+        placement=row["placement"],
+        version=row["version"],
+        fence=row["fence"],
+        attempt=row["attempt"],
+        deadline_at=row["deadline_at"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        facts=decode_facts(kind, row["facts"]),
+    )
+
+
+_requests = msgspec.json.Decoder(list[Request])
+
+
+async def claim(db: Database, worker: UUID, placements: Sequence[str], limit: int) -> list[Claimed]:
+    """Take at most about `limit` due machines that nobody holds: owner set, fence raised."""
+    rows = await db.fetch("claim", worker, list(placements), limit)
+    return [
+        Claimed(_machine(row), row["expired"], tuple(_requests.decode(row["mail"])) if row["mail"] else ())
+        for row in rows
+    ]
+
+
+async def held_mail(db: Database, worker: UUID) -> dict[tuple[int, UUID], tuple[Request, ...]]:
+    """All mail of the machines that this worker holds, oldest first."""
+    mail: dict[tuple[int, UUID], list[Request]] = {}
+    for row in await db.fetch("held_mail", worker):
+        payload: dict[str, Any] = msgspec.json.decode(row["payload"])
+        mail.setdefault((row["world_id"], row["machine_id"]), []).append(
+            Request(row["id"], row["trigger"], row["actor"], payload)
+        )
+    return {key: tuple(requests) for key, requests in mail.items()}
+
+
+async def wait_for(
+    db: Database, world_id: int, machine_id: UUID, waiter: UUID, settled: Sequence[str]
+) -> bool:
+    """Write on the machine that `waiter` waits for it; False when it has settled (or never was)."""
+    return bool(await db.fetch("wait_for", world_id, machine_id, waiter, list(settled)))
+
+
+async def get(db: Database, world_id: int, machine_id: UUID) -> Machine | None:
+    """The machine as it is committed."""
+    rows = await db.fetch("get_machine", world_id, machine_id)
+    return _machine(rows[0]) if rows else None
+
+
+async def find(db: Database, world_ids: Sequence[int], machine_id: UUID) -> Machine | None:
+    """The machine with this id in any of the worlds."""
+    rows = await db.fetch("find_machine", list(world_ids), machine_id)
+    return _machine(rows[0]) if rows else None
+
+
+async def get_named(db: Database, world_id: int, kind: MachineKind, name: str) -> Machine | None:
+    """The living machine of this kind and name."""
+    rows = await db.fetch("get_named", world_id, kind, name)
+    return _machine(rows[0]) if rows else None
+
+
+async def count_retired(db: Database, world_id: int, name: str) -> int:
+    """How many services of this name have retired: the generation of the next."""
+    rows = await db.fetch("count_retired", world_id, name)
+    return int(rows[0]["count"])
+
+
+async def list_kind(db: Database, world_id: int, kind: MachineKind, *, all_: bool = False) -> list[Machine]:
+    """The named machines of a kind, by name; with `all_` also those without one (retired, attempts)."""
+    return [_machine(row) for row in await db.fetch("list_kind", world_id, kind, all_)]
+
+
+async def list_many(db: Database, world_id: int, ids: Sequence[UUID]) -> list[Machine]:
+    """Those of these ids that exist, in no order."""
+    return [_machine(row) for row in await db.fetch("list_many", world_id, list(ids))]
+
+
+async def list_deployments(db: Database, world_id: int, service_id: UUID, limit: int) -> list[Machine]:
+    """A service's deployments, newest first."""
+    return [_machine(row) for row in await db.fetch("list_deployments", world_id, service_id, limit)]
+
+
+async def release_dead(db: Database) -> int:
+    """Return what dead workers held; how many machines that were."""
+    return len(await db.fetch("release_dead"))

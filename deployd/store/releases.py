@@ -1,0 +1,45 @@
+"""Releases."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import asyncpg
+
+from deployd.model.facts import Source
+from deployd.model.release import Release
+from deployd.model.spec import ServiceSpec
+from deployd.store.codec import decode, encode
+from deployd.store.database import Database
+
+__all__ = ["add", "get", "list_of"]
+
+
+def _release(row: asyncpg.Record) -> Release:
+    return Release(
+        world_id=row["world_id"],
+        id=row["id"],
+        service_id=row["service_id"],
+        number=row["number"],
+        spec=decode(ServiceSpec, row["spec"]),
+        source=decode(Source, row["source"]),
+        created_at=row["created_at"],
+    )
+
+
+async def add(
+    db: Database, world_id: int, release_id: UUID, service_id: UUID, spec: ServiceSpec, source: Source
+) -> None:
+    """The release exists; one of this id that did is left as it is."""
+    await db.execute("add_release", world_id, release_id, service_id, encode(spec), encode(source))
+
+
+async def get(db: Database, world_id: int, release_id: UUID) -> Release | None:
+    """The release of this id."""
+    rows = await db.fetch("get_release", world_id, release_id)
+    return _release(rows[0]) if rows else None
+
+
+async def list_of(db: Database, world_id: int, service_id: UUID, limit: int) -> list[Release]:
+    """A service's releases, newest first."""
+    return [_release(row) for row in await db.fetch("list_releases", world_id, service_id, limit)]

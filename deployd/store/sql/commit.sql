@@ -1,0 +1,96 @@
+-- name: commit
+-- One group commit: steps, births, posts and consumed mail of many machines in one statement.
+-- A step counts only where version, fence and owner still match; whatever hangs on a step (its births,
+-- posts and consumed mail) counts only with it. The worlds' heads are locked last, in their order.
+with step as (
+    select * from unnest(
+        $1::int[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bool[], $8::text[],
+        $9::text[], $10::text[], $11::text[], $12::int[], $13::bool[], $14::bigint[], $15::bigint[],
+        $16::bool[], $17::bool[], $18::text[], $19::text[]
+    ) as s (
+        ord, world_id, id, owner, fence, version, moves, trigger,
+        from_state, to_state, facts, attempt, keep, due_ms, deadline_ms,
+        settled, frees_name, actor, reason
+    )
+), moved as (
+    update machines m set
+        state = s.to_state,
+        facts = coalesce(s.facts::jsonb, m.facts),
+        version = m.version + 1,
+        attempt = s.attempt,
+        name = case when s.frees_name then null else m.name end,
+        owner = case when s.keep then m.owner end,
+        deadline_at = case when s.moves then statement_timestamp() + s.deadline_ms * interval '1 ms'
+                           else m.deadline_at end,
+        due_at = case when not s.keep then least(
+            statement_timestamp() + s.due_ms * interval '1 ms',
+            case when s.moves then statement_timestamp() + s.deadline_ms * interval '1 ms'
+                 else m.deadline_at end) end,
+        waiters = case when s.settled then '{}' else m.waiters end,
+        woken = case when s.settled then m.waiters else '{}' end,
+        updated_at = statement_timestamp()
+    from step s
+    where m.world_id = s.world_id and m.id = s.id
+      and m.version = s.version and m.fence = s.fence and m.owner = s.owner
+    returning s.ord, m.world_id, m.id, m.kind, m.service_id, m.woken, m.deadline_at,
+              s.moves, s.trigger, s.from_state, s.to_state, s.actor, s.reason
+), born as (
+    insert into machines (world_id, id, kind, state, name, service_id, change_id, placement, facts,
+                          due_at, deadline_at)
+    select b.world_id, b.id, b.kind, b.state, b.name, b.service_id, b.change_id, b.placement,
+           b.facts::jsonb, statement_timestamp(), statement_timestamp() + b.deadline_ms * interval '1 ms'
+    from unnest(
+        $20::int[], $21::bigint[], $22::uuid[], $23::text[], $24::text[], $25::text[], $26::uuid[],
+        $27::uuid[], $28::text[], $29::text[], $30::bigint[]
+    ) as b (parent, world_id, id, kind, state, name, service_id, change_id, placement, facts, deadline_ms)
+    where b.parent is null or b.parent in (select ord from moved)
+    on conflict do nothing
+    returning world_id, id, kind, state, service_id
+), posted as (
+    insert into mailbox (world_id, machine_id, trigger, payload, actor)
+    select p.world_id, p.machine_id, p.trigger, p.payload::jsonb, p.actor
+    from unnest($31::int[], $32::bigint[], $33::uuid[], $34::text[], $35::text[], $36::text[])
+         with ordinality as p (parent, world_id, machine_id, trigger, payload, actor, n)
+    where p.parent is null or p.parent in (select ord from moved)
+    order by p.n
+), poked as (
+    insert into mailbox (world_id, machine_id, trigger, actor)
+    select m.world_id, w.id, 'wake', 'deployd'
+    from moved m cross join lateral unnest(m.woken) as w (id)
+    where cardinality(m.woken) > 0
+), consumed as (
+    delete from mailbox x
+    using unnest($37::int[], $38::bigint[], $39::uuid[], $40::bigint[]) as c (ord, world_id, machine_id, id)
+    where x.world_id = c.world_id and x.machine_id = c.machine_id and x.id = c.id
+      and c.ord in (select ord from moved)
+), news as (
+    select ord, world_id, id, kind, service_id, trigger, from_state, to_state, actor, reason
+    from moved where moves
+    union all
+    select 1000000 + d.n, b.world_id, b.id, b.kind, b.service_id, 'create', null, b.state, d.actor, null
+    from born b
+    join (
+        select distinct on (world_id, id) world_id, id, actor, n
+        from unnest($21::bigint[], $22::uuid[], $41::text[]) with ordinality as d (world_id, id, actor, n)
+        order by world_id, id, n
+    ) d on d.world_id = b.world_id and d.id = b.id
+), tally as (
+    select world_id, count(*) as n from news group by world_id
+), locked as (
+    select h.world_id from world_heads h
+    where h.world_id in (select world_id from tally)
+    order by h.world_id
+    for no key update
+), head as (
+    update world_heads h set seq = h.seq + t.n, at = greatest(h.at, clock_timestamp())
+    from tally t join locked l on l.world_id = t.world_id
+    where h.world_id = t.world_id
+    returning h.world_id, h.seq - t.n as base, h.at
+), written as (
+    insert into transitions (world_id, seq, at, machine_id, kind, service_id, trigger, from_state, to_state,
+                             actor, reason)
+    select n.world_id, h.base + row_number() over (partition by n.world_id order by n.ord), h.at,
+           n.id, n.kind, n.service_id, n.trigger, n.from_state, n.to_state, n.actor, n.reason::jsonb
+    from news n join head h on h.world_id = n.world_id
+)
+select ord, deadline_at, cardinality(woken) > 0 as woke from moved;

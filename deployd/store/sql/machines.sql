@@ -1,0 +1,92 @@
+-- name: claim
+-- What is due: its time has come, or its mailbox is not empty. Each claim raises the fence.
+with timely as (
+    select world_id, id from machines
+    where due_at <= now() and owner is null and (placement is null or placement = any($2::text[]))
+    order by due_at
+    limit $3
+    for no key update skip locked
+), called as (
+    select m.world_id, m.id
+    from (select distinct world_id, machine_id from mailbox) b
+    cross join lateral (
+        select world_id, id from machines
+        where world_id = b.world_id and id = b.machine_id and owner is null
+          and (placement is null or placement = any($2::text[]))
+        for no key update skip locked
+    ) m
+    limit $3
+), claimed as (
+    update machines m set owner = $1, fence = m.fence + 1, due_at = null
+    from (select * from timely union select * from called) c
+    where m.world_id = c.world_id and m.id = c.id
+    returning m.*
+)
+select c.world_id, c.id, c.kind, c.state, c.name, c.service_id, c.change_id, c.placement, c.version,
+       c.fence, c.attempt, c.deadline_at, c.created_at, c.updated_at, c.facts::text as facts,
+       coalesce(c.deadline_at <= now(), false) as expired,
+       (select json_agg(json_build_object('id', b.id, 'trigger', b.trigger, 'actor', b.actor,
+                                          'payload', b.payload) order by b.id)::text
+        from mailbox b where b.world_id = c.world_id and b.machine_id = c.id) as mail
+from claimed c;
+
+-- name: held_mail
+-- What has come for the machines that this worker holds.
+select b.world_id, b.machine_id, b.id, b.trigger, b.actor, b.payload::text as payload
+from (select distinct world_id, machine_id from mailbox) k
+join machines m on m.world_id = k.world_id and m.id = k.machine_id and m.owner = $1
+join mailbox b on b.world_id = k.world_id and b.machine_id = k.machine_id
+order by b.id;
+
+-- name: wait_for
+-- Write on a machine who waits for it, unless it has settled. Locks its row, so that its own commit comes
+-- either before (and this finds it settled) or after (and sees the waiter). Answers where it stands.
+update machines set waiters = case when $3::uuid = any(waiters) then waiters else waiters || $3::uuid end
+where world_id = $1 and id = $2 and state <> all($4::text[])
+returning state;
+
+-- name: get_machine
+select world_id, id, kind, state, name, service_id, change_id, placement, version, fence, attempt,
+       deadline_at, created_at, updated_at, facts::text as facts
+from machines where world_id = $1 and id = $2;
+
+-- name: find_machine
+-- By its id alone, over all worlds that are given.
+select world_id, id, kind, state, name, service_id, change_id, placement, version, fence, attempt,
+       deadline_at, created_at, updated_at, facts::text as facts
+from machines where world_id = any($1::bigint[]) and id = $2;
+
+-- name: get_named
+select world_id, id, kind, state, name, service_id, change_id, placement, version, fence, attempt,
+       deadline_at, created_at, updated_at, facts::text as facts
+from machines where world_id = $1 and kind = $2 and name = $3;
+
+-- name: count_retired
+-- How many services of this name there were before: the generation of the next one.
+select count(*) from machines
+where world_id = $1 and kind = 'service' and state = 'retired' and facts ->> 'name' = $2;
+
+-- name: list_kind
+select world_id, id, kind, state, name, service_id, change_id, placement, version, fence, attempt,
+       deadline_at, created_at, updated_at, facts::text as facts
+from machines where world_id = $1 and kind = $2 and ($3::bool or name is not null)
+order by name, created_at;
+
+-- name: list_many
+select world_id, id, kind, state, name, service_id, change_id, placement, version, fence, attempt,
+       deadline_at, created_at, updated_at, facts::text as facts
+from machines where world_id = $1 and id = any($2::uuid[]);
+
+-- name: list_deployments
+-- Newest first.
+select world_id, id, kind, state, name, service_id, change_id, placement, version, fence, attempt,
+       deadline_at, created_at, updated_at, facts::text as facts
+from machines where world_id = $1 and service_id = $2 and kind = 'deployment'
+order by created_at desc, id desc limit $3;
+
+-- name: release_dead
+-- Return what workers that are dead, or unknown, still hold.
+update machines set owner = null, due_at = now()
+where owner is not null
+  and owner not in (select id from workers where died_at is null)
+returning world_id, id;

@@ -1,0 +1,22 @@
+-- name: add_worker
+insert into workers (id, placements, host, pid) values ($1, $2, $3, $4);
+
+-- name: beat
+-- A worker declared dead gets no row back, and must start anew with another id.
+update workers set alive_at = now() where id = $1 and died_at is null returning id;
+
+-- name: end_worker
+update workers set died_at = now() where id = $1;
+
+-- name: bury
+-- Declare dead whoever has been silent for too long.
+update workers set died_at = now()
+where died_at is null and alive_at < now() - $1::bigint * interval '1 ms'
+returning id;
+
+-- name: list_alive_on
+select id, pid from workers where host = $1 and died_at is null;
+
+-- name: forget_workers
+delete from workers w where died_at < now() - interval '1 day'
+  and not exists (select from machines m where m.owner = w.id);

@@ -1,0 +1,18 @@
+-- name: add_world
+-- Together with its head; a name that exists is left as it is.
+with added as (
+    insert into worlds (name, capabilities, ephemeral) values ($1, $2::text::jsonb, $3)
+    on conflict (name) do nothing
+    returning world_id
+)
+insert into world_heads (world_id) select world_id from added;
+
+-- name: get_world
+select world_id, name, capabilities::text as capabilities, ephemeral, created_at
+from worlds where name = $1;
+
+-- name: list_worlds
+select world_id, name, capabilities::text as capabilities, ephemeral, created_at from worlds order by name;
+
+-- name: get_head
+select seq, at from world_heads where world_id = $1;

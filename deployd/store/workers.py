@@ -1,0 +1,41 @@
+"""Workers: one row each, one heartbeat for all that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from deployd.store.database import Database
+
+__all__ = ["add", "alive_on", "beat", "bury", "end", "forget"]
+
+
+async def add(db: Database, worker: UUID, placements: Sequence[str], host: str, pid: int) -> None:
+    """Register a worker under an id that is new at each start."""
+    await db.execute("add_worker", worker, list(placements), host, pid)
+
+
+async def beat(db: Database, worker: UUID) -> bool:
+    """Say that it lives. False: it was declared dead, and stays so."""
+    return bool(await db.fetch("beat", worker))
+
+
+async def end(db: Database, worker: UUID) -> None:
+    """It leaves by itself; what it holds may be returned at once."""
+    await db.execute("end_worker", worker)
+
+
+async def bury(db: Database, silence: timedelta) -> list[UUID]:
+    """Declare dead whoever has been silent for so long."""
+    return [row["id"] for row in await db.fetch("bury", round(silence.total_seconds() * 1000))]
+
+
+async def alive_on(db: Database, host: str) -> list[tuple[UUID, int]]:
+    """The workers of a host that count as alive, with their process ids."""
+    return [(row["id"], row["pid"]) for row in await db.fetch("list_alive_on", host)]
+
+
+async def forget(db: Database) -> None:
+    """Drop the rows of workers dead for a day that hold nothing."""
+    await db.execute("forget_workers")

@@ -1,0 +1,48 @@
+"""Worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import asyncpg
+
+from deployd.model.world import Capability, World
+from deployd.store.codec import decode, encode
+from deployd.store.database import Database
+
+__all__ = ["add", "get", "head", "list_all"]
+
+
+def _world(row: asyncpg.Record) -> World:
+    return World(
+        world_id=row["world_id"],
+        name=row["name"],
+        capabilities=decode(dict[str, Capability], row["capabilities"]),
+        ephemeral=row["ephemeral"],
+        created_at=row["created_at"],
+    )
+
+
+async def add(
+    db: Database, name: str, capabilities: Mapping[str, Capability], *, ephemeral: bool = False
+) -> None:
+    """A world of this name exists; one that did is left as it is."""
+    await db.execute("add_world", name, encode(capabilities), ephemeral)
+
+
+async def get(db: Database, name: str) -> World | None:
+    """The world of this name."""
+    rows = await db.fetch("get_world", name)
+    return _world(rows[0]) if rows else None
+
+
+async def list_all(db: Database) -> list[World]:
+    """All worlds, by name."""
+    return [_world(row) for row in await db.fetch("list_worlds")]
+
+
+async def head(db: Database, world_id: int) -> tuple[int, datetime]:
+    """The `seq` of the world's last transition (0 before the first), and when it was."""
+    rows = await db.fetch("get_head", world_id)
+    return rows[0]["seq"], rows[0]["at"]
