@@ -60,6 +60,8 @@ class ServiceFacts:
     """The release it served before: where `rollback` leads when no other is named."""
     wish: str | None = None
     """`suspend` or `retire`, asked for while a deployment worked; done when that ends."""
+    suspended: bool = False
+    """Somebody suspended it, and nobody has resumed it or deployed since."""
     health: Health = Health.UNKNOWN
     address: str | None = None
     pid: int | None = None
@@ -83,6 +85,8 @@ class DeploymentFacts:
     """Known from the start when it goes back to a release; else its own, once built."""
     restores: UUID | None = None
     """The release that served when this attempt got its turn: what a failure goes back to."""
+    touched: bool = False
+    """From here on something of it may run, and has to be undone when it comes to nothing."""
     actions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     plan_hash: str | None = None
@@ -103,6 +107,11 @@ class ChangeFacts:
     services: tuple[str, ...] = ()
     """Those asked for; none: all of the manifest."""
     deployments: tuple[UUID, ...] = ()
+    plan: tuple[str, ...] = ()
+    """What it will do, for people, one line each."""
+    plan_hash: str | None = None
+    """What an approval holds for."""
+    approved_by: str | None = None
     cancelled: bool = False
     reason: Reason | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -75,10 +75,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a step came to: its new deadline, and whether somebody who waited was poked."""
+    """What a step came to."""
 
-    deadline_at: datetime | None
+    remaining: float | None
+    """Seconds until its deadline."""
     woke: bool
+    """Whether somebody who waited for it was poked."""
 
 
 @dataclass(slots=True)
@@ -175,5 +177,5 @@ async def write(
         raise lost(error) from error
     applied: list[Applied | None] = [None] * len(batch.steps)
     for row in rows:
-        applied[row["ord"]] = Applied(row["deadline_at"], row["woke"])
+        applied[row["ord"]] = Applied(row["remaining"], row["woke"])
     return applied

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from deployd.errors import PostgresUnavailable
 
-__all__ = ["ENVIRONMENT", "USER", "Account", "Cluster", "as_child", "make_home", "prepare", "server_account"]
+__all__ = ["ENVIRONMENT", "USER", "Account", "Cluster", "as_child", "make_home", "prepare"]
 
 MAJOR = "18"
 USER = "deployd"
@@ -68,18 +68,13 @@ class Cluster:
     """Whom the server runs as; None: as whoever we are."""
 
 
-def server_account() -> Account | None:
-    """Whom a server that we start must run as; None: as we do."""
-    return SERVER if os.geteuid() == 0 else None
-
-
 def as_child(account: Account | None, death_signal: signal.Signals) -> Callable[[], None]:
     """What a child does between fork and exec: change to `account`, and bind its life to ours.
 
     On Linux the kernel sends it `death_signal` when the thread ends that started it, however that
-    happens. Elsewhere a child may survive us.
+    happens. Elsewhere a child may survive us. Only makes system calls, as a forked child should.
     """
-    parent = os.getpid()
+    parent, number = os.getpid(), death_signal.value
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def in_child() -> None:
@@ -88,7 +83,7 @@ def as_child(account: Account | None, death_signal: signal.Signals) -> Callable[
             os.setgid(account.gid)
             os.setuid(account.uid)
         if prctl is not None:
-            prctl(PR_SET_PDEATHSIG, death_signal.value, 0, 0, 0)  # last: setuid clears it
+            prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)  # last: setuid clears it
             if os.getppid() != parent:  # we died before it could be bound
                 os._exit(1)
 
@@ -117,7 +112,7 @@ def prepare(home: Path) -> Cluster:
 
     Blocks for half a second the first time. Raises PostgresUnavailable.
     """
-    account = server_account()
+    account = SERVER if os.geteuid() == 0 else None
     if account is not None and (closed := _closed_folder(home)):
         raise PostgresUnavailable(
             f"The embedded Postgres runs as user {account.uid}, who cannot pass through {closed} to {home}",
@@ -140,7 +135,7 @@ def prepare(home: Path) -> Cluster:
                 remedy="Dump it with the deployd that made it and restore it into a new DEPLOYD_HOME.",
             )
         return Cluster(engine / "bin" / "postgres", data, (home / "password").read_text(), account)
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, KeyError, subprocess.SubprocessError) as error:  # KeyError: there is no `nobody`
         raise PostgresUnavailable(
             f"The embedded Postgres cannot be set up in {home}",
             remedy=f"Put right what it stumbled over, {ELSE}",
@@ -177,7 +172,9 @@ def _engine(home: Path, account: Account | None) -> Path:
         for one in (part, *part.rglob("*")):
             if not one.is_symlink():
                 mode = one.stat().st_mode
-                one.chmod(mode | 0o044 | (mode >> 6 & 1) | (mode >> 3 & 0o10))  # others as the owner, but for writing
+                one.chmod(
+                    mode | 0o044 | (mode >> 6 & 1) | (mode >> 3 & 0o10)
+                )  # others as the owner, but for writing
         part.rename(copy)
     return copy / engine.relative_to(package.parent)
 
@@ -188,7 +185,7 @@ def _make_password(home: Path) -> str:
         return path.read_text()
     password = secrets.token_urlsafe(32)
     descriptor, part = tempfile.mkstemp(prefix="part-", dir=home)  # mode 0600
-    with open(descriptor, "w") as file:
+    with os.fdopen(descriptor, "w") as file:
         file.write(password)
         file.flush()
         os.fsync(descriptor)
@@ -210,11 +207,11 @@ def _make_data(home: Path, engine: Path, password: str, account: Account | None)
         for one in (part, secret):
             os.chown(one, maker.uid, maker.gid)
     made = part / "data"
-    command = [engine / "bin" / "initdb", "-D", made, "-U", USER, f"--pwfile={secret}"]
+    command = [str(engine / "bin" / "initdb"), "-D", str(made), "-U", USER, f"--pwfile={secret}"]
     # The built-in provider orders and compares UTF-8 the same way on every system.
     command += ["--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--locale-provider=builtin"]
     command += ["--builtin-locale=C.UTF-8", "--no-sync", "--no-instructions"]
-    done = subprocess.run(  # noqa: PLW1509 - as_child only makes system calls
+    done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -49,7 +49,11 @@ async def end_leftovers(data: Path, title: str, uid: int) -> None:
             if found.server is None and not found.others:
                 return
             # Without a first process the others know nothing of a shutdown, except how to drop everything.
-            told = ((found.server, number),) if found.server else tuple((pid, signal.SIGQUIT) for pid in found.others)
+            told = (
+                ((found.server, number),)
+                if found.server
+                else tuple((pid, signal.SIGQUIT) for pid in found.others)
+            )
             for pid, what in told:
                 if pid not in signalled:
                     signalled.add(pid)
@@ -79,7 +83,7 @@ def disown_pid_file(data: Path) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         return
-    with open(descriptor, "r+b") as file:
+    with os.fdopen(descriptor, "r+b") as file:
         _, _, rest = file.read().partition(b"\n")
         if not rest:
             path.unlink()  # it was killed while writing it, and has not served
@@ -102,11 +106,13 @@ def _find(data: Path, title: str, uid: int) -> _Leftovers:
 def _processes_of(uid: int) -> Iterator[tuple[int, str]]:
     """Number and command line of every process of this user. Zombies have no command line."""
     if sys.platform != "linux":
-        listed = subprocess.run(["ps", "-axo", "pid=,uid=,command="], capture_output=True, text=True, check=True)
+        listed = subprocess.run(
+            ["ps", "-axo", "pid=,uid=,command="], capture_output=True, text=True, check=True
+        )
         for line in listed.stdout.splitlines():
-            pid, owner, command = line.split(maxsplit=2)
+            pid, owner, *command = line.split(maxsplit=2)
             if int(owner) == uid:
-                yield int(pid), command
+                yield int(pid), "".join(command)
         return
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal():

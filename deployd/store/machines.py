@@ -21,12 +21,14 @@ __all__ = [
     "count_retired",
     "find",
     "get",
+    "get_held",
     "get_named",
     "held_mail",
     "list_deployments",
     "list_kind",
     "list_many",
     "release_dead",
+    "return_unknown",
     "wait_for",
 ]
 
@@ -36,8 +38,8 @@ class Claimed:
     """A machine that this worker holds from now on."""
 
     machine: Machine
-    expired: bool
-    """Its deadline has passed."""
+    remaining: float | None
+    """Seconds until its deadline, by the database's clock; negative once it has passed."""
     mail: tuple[Request, ...]
 
 
@@ -65,13 +67,25 @@ def _machine(row: asyncpg.Record) -> Machine:
 _requests = msgspec.json.Decoder(list[Request])
 
 
+def _claimed(row: asyncpg.Record) -> Claimed:
+    mail = tuple(_requests.decode(row["mail"])) if row["mail"] else ()
+    return Claimed(_machine(row), row["remaining"], mail)
+
+
 async def claim(db: Database, worker: UUID, placements: Sequence[str], limit: int) -> list[Claimed]:
     """Take at most about `limit` due machines that nobody holds: owner set, fence raised."""
-    rows = await db.fetch("claim", worker, list(placements), limit)
-    return [
-        Claimed(_machine(row), row["expired"], tuple(_requests.decode(row["mail"])) if row["mail"] else ())
-        for row in rows
-    ]
+    return [_claimed(row) for row in await db.fetch("claim", worker, list(placements), limit)]
+
+
+async def get_held(db: Database, world_id: int, machine_id: UUID, worker: UUID, fence: int) -> Claimed | None:
+    """The machine as it is committed, if this worker still holds it under this fence."""
+    rows = await db.fetch("get_held", world_id, machine_id, worker, fence)
+    return _claimed(rows[0]) if rows else None
+
+
+async def return_unknown(db: Database, worker: UUID, known: Sequence[UUID]) -> int:
+    """Let go of what the worker holds beyond those it knows of; how many that were."""
+    return len(await db.fetch("return_unknown", worker, list(known)))
 
 
 async def held_mail(db: Database, worker: UUID) -> dict[tuple[int, UUID], tuple[Request, ...]]:

@@ -126,9 +126,7 @@ async def _lock(connection: asyncpg.Connection, patience: float) -> None:
     deadline = time.monotonic() + patience
     while not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
         if time.monotonic() >= deadline:
-            holder = await connection.fetchrow(
-                LOCK_HOLDER, LOCK
-            )
+            holder = await connection.fetchrow(LOCK_HOLDER, LOCK)
             raise MigrationError(
                 f"Another process has been migrating the database for {patience:g} s",
                 remedy="Wait until it has finished and start again; end its session if it hangs.",
@@ -153,7 +151,7 @@ def _pending(migrations: tuple[_Migration, ...], applied: list[asyncpg.Record]) 
             )
         if row["sha256"] != migrations[position - 1].sha256:
             raise MigrationError(
-                f"{migrations[position - 1].name} is not what was applied on {row['applied_at']:%Y-%m-%d %H:%M}",
+                f"{migrations[position - 1].name} is not what was applied at {row['applied_at']:%F %H:%M}",
                 remedy="Restore the file as it was, and write the change into a new migration.",
                 evidence=f"applied sha256 {row['sha256']}, file {migrations[position - 1].sha256}",
             )

@@ -93,4 +93,6 @@ with step as (
            n.id, n.kind, n.service_id, n.trigger, n.from_state, n.to_state, n.actor, n.reason::jsonb
     from news n join head h on h.world_id = n.world_id
 )
-select ord, deadline_at, cardinality(woken) > 0 as woke from moved;
+select ord, cardinality(woken) > 0 as woke,
+       extract(epoch from deadline_at - statement_timestamp())::float8 as remaining
+from moved;

@@ -24,11 +24,26 @@ with timely as (
 )
 select c.world_id, c.id, c.kind, c.state, c.name, c.service_id, c.change_id, c.placement, c.version,
        c.fence, c.attempt, c.deadline_at, c.created_at, c.updated_at, c.facts::text as facts,
-       coalesce(c.deadline_at <= now(), false) as expired,
+       extract(epoch from c.deadline_at - now())::float8 as remaining,
        (select json_agg(json_build_object('id', b.id, 'trigger', b.trigger, 'actor', b.actor,
                                           'payload', b.payload) order by b.id)::text
         from mailbox b where b.world_id = c.world_id and b.machine_id = c.id) as mail
 from claimed c;
+
+-- name: get_held
+-- A machine that this worker still holds under this fence, with its mail.
+select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.placement, m.version,
+       m.fence, m.attempt, m.deadline_at, m.created_at, m.updated_at, m.facts::text as facts,
+       extract(epoch from m.deadline_at - now())::float8 as remaining,
+       (select json_agg(json_build_object('id', b.id, 'trigger', b.trigger, 'actor', b.actor,
+                                          'payload', b.payload) order by b.id)::text
+        from mailbox b where b.world_id = m.world_id and b.machine_id = m.id) as mail
+from machines m where m.world_id = $1 and m.id = $2 and m.owner = $3 and m.fence = $4;
+
+-- name: return_unknown
+-- What this worker holds without knowing it (a commit whose answer was lost): due again.
+update machines set owner = null, due_at = now() where owner = $1 and id <> all($2::uuid[])
+returning id;
 
 -- name: held_mail
 -- What has come for the machines that this worker holds.

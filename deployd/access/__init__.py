@@ -1,0 +1,1 @@
+"""Access: who calls, and the one policy that says what they may."""

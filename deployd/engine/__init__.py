@@ -1,0 +1,1 @@
+"""The engine: claims due machines, acts, and commits what came of it."""

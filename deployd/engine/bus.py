@@ -1,0 +1,62 @@
+"""Hints within the process and between processes: who moved, whose mail came."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from deployd.store import hints
+from deployd.store.database import Database
+from deployd.store.hints import Hint
+
+__all__ = ["Bus"]
+
+_PAUSE = 0.005  # between two NOTIFYs of one process, so that a busy committer sends few
+
+
+class Bus:
+    """Tells listeners of this process at once, and other processes by one coalesced NOTIFY."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._listeners: set[Callable[[Hint], None]] = set()
+        self._worlds: set[int] = set()
+        self._mail: set[UUID] = set()
+        self._pending = asyncio.Event()
+
+    def committed(self, worlds: frozenset[int], mail: frozenset[UUID]) -> None:
+        """After a commit of this process."""
+        self._tell(Hint(worlds, mail))
+        self._worlds |= worlds
+        self._mail |= mail
+        self._pending.set()
+
+    def listen(self, heard: Callable[[Hint], None]) -> Callable[[], None]:
+        """Call `heard` for every hint, until the returned function is called."""
+        self._listeners.add(heard)
+        return lambda: self._listeners.discard(heard)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Send and receive while the context lasts."""
+        async with hints.listen(self._db, self._tell):
+            task = asyncio.create_task(self._send(), name="hints out")
+            try:
+                yield
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    def _tell(self, hint: Hint) -> None:
+        for heard in tuple(self._listeners):
+            heard(hint)
+
+    async def _send(self) -> None:
+        while True:
+            await self._pending.wait()
+            self._pending.clear()
+            worlds, mail, self._worlds, self._mail = self._worlds, self._mail, set(), set()
+            await hints.send(self._db, worlds, mail)
+            await asyncio.sleep(_PAUSE)

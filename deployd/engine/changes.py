@@ -1,0 +1,215 @@
+"""What changes do: read the source once, plan every service, then make their deployments and follow them."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from deployd.drivers.api import ReleaseSpec
+from deployd.engine.birth import birth
+from deployd.engine.context import Context
+from deployd.engine.deployments import refusal
+from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.engine.services import SETTLED_DEPLOYMENT
+from deployd.errors import NotFound
+from deployd.machines import RUNNERS
+from deployd.manifest import find
+from deployd.model.facts import ChangeFacts, DeploymentFacts, ServiceFacts
+from deployd.model.identifier import derived_id
+from deployd.model.machine import Machine, Request
+from deployd.model.reason import Reason
+from deployd.model.spec import ServiceSpec
+from deployd.model.state import ChangeState, DeploymentState, MachineKind
+from deployd.store import machines
+from deployd.store.codec import encode
+from deployd.store.commit import Birth, Post
+
+__all__ = ["ACTS", "answer", "facts_of"]
+
+_RUNNER = RUNNERS[MachineKind.CHANGE]
+_CAPABILITY = "main"
+
+
+def facts_of(machine: Machine) -> ChangeFacts:
+    """The facts, as a change's."""
+    assert isinstance(machine.facts, ChangeFacts)
+    return machine.facts
+
+
+# -- acts
+
+
+async def accept(context: Context, machine: Machine) -> Outcome:
+    """Received: it is stored, and begins."""
+    return Go("plan")
+
+
+async def plan(context: Context, machine: Machine) -> Outcome:
+    """Planning: one snapshot for all services; whatever can be known to be wrong is known here."""
+    facts = facts_of(machine)
+    if facts.source.tree is None:
+        tree = await context.trees.snapshot(Path(facts.source.directory))
+        # Committed before anything is made of it: a repeated act must not see newer files.
+        return Stay(after=timedelta(), facts=replace(facts, source=replace(facts.source, tree=tree)))
+    specs = await _specs(context, facts)
+    deployer = await context.deployer(machine.world_id, _CAPABILITY)
+    folder = await context.tree(facts.source.tree)
+    lines: list[str] = []
+    for spec in specs:
+        service_id = await _service_id(context, machine.world_id, spec.name)
+        service = await context.service_ref(machine.world_id, service_id, spec.name)
+        planned = await deployer.plan(service, ReleaseSpec(machine.id, 0, spec, tree=folder))
+        if (reason := refusal(planned)) is not None:
+            return Go("fail", facts=replace(facts, reason=reason), reason=reason)
+        lines += [f"{spec.name}: {line}" for line in planned.actions]
+    digest = hashlib.sha256(encode([specs, facts.source, lines]).encode()).hexdigest()[:16]
+    facts = replace(facts, plan=tuple(lines), plan_hash=digest, reason=None)
+    approval = (await context.world(machine.world_id)).capabilities[_CAPABILITY].approval
+    return Go("ask" if approval else "apply", facts=facts)
+
+
+async def await_approval(context: Context, machine: Machine) -> Outcome:
+    """Awaiting approval: a request brings it."""
+    return Stay()
+
+
+async def follow(context: Context, machine: Machine) -> Outcome:
+    """Applying: make the deployments, then wait for the last of them."""
+    facts = facts_of(machine)
+    if not facts.deployments:
+        births = await _births(context, machine)
+        made = tuple(one.id for one in births if isinstance(one.facts, DeploymentFacts))
+        return Stay(after=timedelta(), facts=replace(facts, deployments=made), births=births)
+    waiting = [
+        await machines.wait_for(context.db, machine.world_id, one, machine.id, SETTLED_DEPLOYMENT)
+        for one in facts.deployments
+    ]
+    if any(waiting):
+        return Stay()
+    ended = await machines.list_many(context.db, machine.world_id, facts.deployments)
+    return _conclude(facts, ended)
+
+
+def _conclude(facts: ChangeFacts, ended: Iterable[Machine]) -> Go:
+    """What the ends of its deployments make of the change. One that a newer one superseded is no failure."""
+    deployments = list(ended)
+    good = [one for one in deployments if one.state == DeploymentState.SUCCEEDED]
+    given_up = (DeploymentState.CANCELLED, DeploymentState.SUPERSEDED)
+    bad = [one for one in deployments if one not in good and one.state not in given_up]
+    if bad:
+        summary = "; ".join(f"{_name(one)} {one.state.replace('_', ' ')}" for one in bad)
+        first = bad[0].facts.reason
+        reason = Reason(
+            first.code if first else "FAILED",
+            f"{summary}: {first.summary}" if first else summary,
+            evidence=first.evidence if first else "",
+            remedy=first.remedy if first else "",
+        )
+        return Go("finish_partly" if good else "fail", facts=replace(facts, reason=reason), reason=reason)
+    if len(good) == len(deployments):
+        return Go("finish", facts=facts)
+    return Go("finish_partly" if good else "cancelled", facts=facts)
+
+
+def _name(deployment: Machine) -> str:
+    assert isinstance(deployment.facts, DeploymentFacts)
+    return deployment.facts.service
+
+
+async def _specs(context: Context, facts: ChangeFacts) -> list[ServiceSpec]:
+    """The services of the snapshot that were asked for. Raises ManifestError, NotFound."""
+    assert facts.source.tree is not None
+    manifest = find(await context.tree(facts.source.tree))
+    unknown = [name for name in facts.services if name not in manifest.services]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], list(manifest.services), n=1)
+        raise NotFound(
+            f"the manifest has no service {unknown[0]!r}",
+            remedy=f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(manifest.services)}.",
+        )
+    return [spec for name, spec in manifest.services.items() if not facts.services or name in facts.services]
+
+
+async def _service_id(context: Context, world_id: int, name: str) -> UUID:
+    """The living service of this name, or the id that the next one will have, whoever makes it."""
+    service = await machines.get_named(context.db, world_id, MachineKind.SERVICE, name)
+    if service is not None:
+        return service.id
+    return derived_id(world_id, "service", name, await machines.count_retired(context.db, world_id, name))
+
+
+async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:
+    """Each service (where there is none yet) and its deployment. The ids derive from the change's."""
+    facts = facts_of(machine)
+    births: list[Birth] = []
+    for spec in await _specs(context, facts):
+        service_id = await _service_id(context, machine.world_id, spec.name)
+        births.append(
+            birth(
+                machine.world_id,
+                service_id,
+                ServiceFacts(name=spec.name, capability=_CAPABILITY),
+                facts.requested_by,
+                name=spec.name,
+                service_id=service_id,
+                placement=machine.placement,
+            )
+        )
+        births.append(
+            birth(
+                machine.world_id,
+                derived_id(machine.id, "deployment", spec.name),
+                DeploymentFacts(
+                    service=spec.name,
+                    requested_at=machine.created_at,
+                    requested_by=facts.requested_by,
+                    spec=spec,
+                    source=facts.source,
+                    capability=_CAPABILITY,
+                    approved_by=facts.approved_by,
+                ),
+                facts.requested_by,
+                service_id=service_id,
+                change_id=machine.id,
+                placement=machine.placement,
+            )
+        )
+    return tuple(births)
+
+
+# -- requests
+
+
+async def answer(context: Context, machine: Machine, request: Request) -> Outcome:
+    """Requests: cancel, approve."""
+    facts = facts_of(machine)
+    match request.trigger:
+        case "cancel" if _RUNNER.allows("cancel", machine.state):
+            reason = Reason("CANCELLED", f"cancelled by {request.actor}")
+            return Go("cancel", facts=replace(facts, cancelled=True, reason=reason), reason=reason)
+        case "cancel" if machine.state == ChangeState.APPLYING:
+            posts = tuple(
+                Post(machine.world_id, one, "cancel", request.actor, {"because": "its change was cancelled"})
+                for one in facts.deployments
+            )
+            return Stay(facts=replace(facts, cancelled=True), posts=posts)
+        case "approve" if (
+            machine.state == ChangeState.AWAITING_APPROVAL
+            and request.payload.get("plan_hash") == facts.plan_hash
+        ):
+            return Go("approve", facts=replace(facts, approved_by=request.actor))
+        case _:
+            return Stay()
+
+
+ACTS: dict[tuple[MachineKind, str], Act] = {
+    (MachineKind.CHANGE, "accept"): accept,
+    (MachineKind.CHANGE, "plan"): plan,
+    (MachineKind.CHANGE, "await_approval"): await_approval,
+    (MachineKind.CHANGE, "follow"): follow,
+}

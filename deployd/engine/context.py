@@ -1,0 +1,125 @@
+"""What acts may use: the store, the drivers behind a lease, and the sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from deployd.drivers.api import (
+    Deployer,
+    Observation,
+    Plan,
+    Progress,
+    Provisioner,
+    ReleaseSpec,
+    ResourceSpec,
+    ServiceRef,
+    Supports,
+)
+from deployd.errors import NotFound, Unsupported
+from deployd.model.state import Health
+from deployd.model.world import World
+from deployd.sources.trees import Trees
+from deployd.store import worlds
+from deployd.store.database import Database
+
+__all__ = ["Context", "Driver"]
+
+Driver = Deployer | Provisioner
+Check = Callable[[], None]
+
+
+@dataclass
+class Context:
+    """One for each worker. `check` raises LeaseLost when the worker may no longer act."""
+
+    db: Database
+    trees: Trees
+    placement: str
+    driver: Callable[[str, Mapping[str, object]], Driver]
+    """Makes the driver of this name with this configuration, once. Raises Unsupported, Terminal."""
+    check: Check = lambda: None
+    _worlds: dict[int, World] = field(default_factory=dict)
+
+    async def world(self, world_id: int) -> World:
+        """The world of this id. Worlds do not change in this version, so they are read once."""
+        if world_id not in self._worlds:
+            self._worlds = {world.world_id: world for world in await worlds.list_all(self.db)}
+        if world_id not in self._worlds:
+            raise NotFound(f"there is no world {world_id}")
+        return self._worlds[world_id]
+
+    async def service_ref(self, world_id: int, service_id: UUID, name: str) -> ServiceRef:
+        """How drivers are told which service is meant."""
+        return ServiceRef(world_id, (await self.world(world_id)).name, service_id, name)
+
+    async def deployer(self, world_id: int, capability: str) -> Deployer:
+        """The deployer behind a world's capability. Raises Unsupported, with what the world can do."""
+        driver = await self._driver(world_id, capability)
+        if not isinstance(driver, Deployer):
+            raise Unsupported(f"capability {capability!r} cannot deploy services")
+        return _LeasedDeployer(driver, self.check)
+
+    async def provisioner(self, world_id: int, capability: str) -> Provisioner:
+        """The provisioner behind a world's capability. Raises Unsupported."""
+        driver = await self._driver(world_id, capability)
+        if not isinstance(driver, Provisioner):
+            raise Unsupported(f"capability {capability!r} cannot provision resources")
+        return _LeasedProvisioner(driver, self.check)
+
+    async def _driver(self, world_id: int, name: str) -> Driver:
+        world = await self.world(world_id)
+        capability = world.capabilities.get(name)
+        if capability is None:
+            there = ", ".join(f"{key} ({one.driver})" for key, one in world.capabilities.items()) or "nothing"
+            raise Unsupported(f"world {world.name!r} has no capability {name!r}", remedy=f"It has: {there}.")
+        return self.driver(capability.driver, capability.config)
+
+    async def tree(self, tree: str) -> Path:
+        """The folder with exactly this tree."""
+        return await self.trees.checkout(tree)
+
+
+class _LeasedDeployer:
+    """A deployer that starts no call on a lost lease."""
+
+    def __init__(self, deployer: Deployer, check: Check) -> None:
+        self._deployer, self._check = deployer, check
+        self.supports: Supports = deployer.supports
+
+    async def plan(self, service: ServiceRef, release: ReleaseSpec) -> Plan:
+        self._check()
+        return await self._deployer.plan(service, release)
+
+    async def apply(self, service: ServiceRef, release: ReleaseSpec, *, alone: bool) -> Progress:
+        self._check()
+        return await self._deployer.apply(service, release, alone=alone)
+
+    async def observe(self, service: ServiceRef) -> Observation:
+        self._check()
+        return await self._deployer.observe(service)
+
+    async def destroy(self, service: ServiceRef, release_id: UUID | None = None) -> Progress:
+        self._check()
+        return await self._deployer.destroy(service, release_id)
+
+
+class _LeasedProvisioner:
+    """The same for a provisioner."""
+
+    def __init__(self, provisioner: Provisioner, check: Check) -> None:
+        self._provisioner, self._check = provisioner, check
+
+    async def apply(self, resource: ResourceSpec) -> Progress:
+        self._check()
+        return await self._provisioner.apply(resource)
+
+    async def observe(self, resource: ResourceSpec) -> Health:
+        self._check()
+        return await self._provisioner.observe(resource)
+
+    async def destroy(self, resource: ResourceSpec) -> Progress:
+        self._check()
+        return await self._provisioner.destroy(resource)

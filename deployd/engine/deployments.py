@@ -1,0 +1,281 @@
+"""What deployments do, state by state: it reads like the timetable of one attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from deployd.drivers.api import Deployer, Failed, Plan, ReleaseSpec, ServiceRef, Wait
+from deployd.engine.birth import birth
+from deployd.engine.context import Context
+from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.engine.services import release_spec
+from deployd.errors import InputError, NotFound
+from deployd.machines import RUNNERS
+from deployd.model.facts import DeploymentFacts, ServiceFacts, Source
+from deployd.model.identifier import derived_id
+from deployd.model.machine import Machine, Request
+from deployd.model.reason import Reason
+from deployd.model.spec import ServiceSpec
+from deployd.model.state import DeploymentState, Health, MachineKind, ServiceState
+from deployd.store import machines, releases
+from deployd.store.codec import encode
+from deployd.store.commit import Birth, Post
+
+__all__ = ["ACTS", "answer", "facts_of", "hash_plan", "refusal"]
+
+_RUNNER = RUNNERS[MachineKind.DEPLOYMENT]
+_LOOKS = 12  # at the health of a new release in one act, so that a quick start is seen at once
+_LOOK_EVERY = 0.15
+_SLACK = timedelta(seconds=5)  # for looking, beyond the time that the service asked for
+
+
+def facts_of(machine: Machine) -> DeploymentFacts:
+    """The facts, as a deployment's."""
+    assert isinstance(machine.facts, DeploymentFacts)
+    return machine.facts
+
+
+def hash_plan(spec: ServiceSpec, source: Source, actions: tuple[str, ...]) -> str:
+    """What an approval holds for: the same files, the same specification, the same actions."""
+    return hashlib.sha256(encode([spec, source, actions]).encode()).hexdigest()[:16]
+
+
+def refusal(plan: Plan) -> Reason | None:
+    """The refusals of a plan as one reason."""
+    if not plan.refusals:
+        return None
+    first, *others = plan.refusals
+    evidence = "\n".join([first.evidence, *(f"{one.summary} {one.remedy}" for one in others)]).strip()
+    return replace(first, evidence=evidence)
+
+
+async def _where(context: Context, machine: Machine) -> tuple[Deployer, ServiceRef]:
+    """The driver that this deployment works with, and how it knows the service."""
+    facts = facts_of(machine)
+    assert machine.service_id is not None
+    service = await context.service_ref(machine.world_id, machine.service_id, facts.service)
+    return await context.deployer(machine.world_id, facts.capability), service
+
+
+# -- acts
+
+
+async def take_turn(context: Context, machine: Machine) -> Outcome:
+    """Queued: ask the service for its turn, and wait for it."""
+    facts = facts_of(machine)
+    assert machine.service_id is not None
+    service = await machines.get(context.db, machine.world_id, machine.service_id)
+    if service is None or service.state == ServiceState.RETIRED:
+        raise NotFound(f"service {facts.service} is retired", remedy="Deploy again: that makes a new one.")
+    assert isinstance(service.facts, ServiceFacts)
+    turns = service.facts.current, service.facts.next
+    if turns[0] is not None and turns[0].deployment_id == machine.id:
+        restores = None if service.facts.suspended else service.facts.serving
+        return Go("start", facts=replace(facts, restores=restores))
+    if turns[1] is not None and turns[1].deployment_id == machine.id:
+        return Stay()
+    asked = {"deployment_id": str(machine.id), "requested_at": facts.requested_at.isoformat()}
+    return Stay(posts=(Post(machine.world_id, service.id, "deploy", facts.requested_by, asked),))
+
+
+async def fetch(context: Context, machine: Machine) -> Outcome:
+    """Fetching: lay out the tree."""
+    tree = facts_of(machine).source.tree
+    if tree is None:
+        raise InputError("the deployment has no source")
+    await context.tree(tree)
+    return Go("fetched")
+
+
+async def plan(context: Context, machine: Machine) -> Outcome:
+    """Planning: whatever can be known to be wrong is known here."""
+    facts = facts_of(machine)
+    deployer, service = await _where(context, machine)
+    assert facts.source.tree is not None
+    release = ReleaseSpec(machine.id, 0, facts.spec, tree=await context.tree(facts.source.tree))
+    planned = await deployer.plan(service, release)
+    if (reason := refusal(planned)) is not None:
+        return Go("fail", facts=replace(facts, reason=reason), reason=reason)
+    facts = replace(
+        facts,
+        actions=planned.actions,
+        notes=planned.notes,
+        plan_hash=hash_plan(facts.spec, facts.source, planned.actions),
+        reason=None,
+    )
+    capability = (await context.world(machine.world_id)).capabilities[facts.capability]
+    # Who rolls back has looked at it, and must not be held up.
+    if capability.approval and facts.approved_by is None and facts.purpose != "rollback":
+        return Go("ask", facts=facts)
+    return Go("planned", facts=facts)
+
+
+async def await_approval(context: Context, machine: Machine) -> Outcome:
+    """Awaiting approval: a request brings it."""
+    return Stay()
+
+
+async def build(context: Context, machine: Machine) -> Outcome:
+    """Building: the release exists from here on, immutable."""
+    facts = facts_of(machine)
+    assert machine.service_id is not None
+    release_id = facts.release_id or machine.id
+    await releases.add(context.db, machine.world_id, release_id, machine.service_id, facts.spec, facts.source)
+    return Go("built", facts=replace(facts, release_id=release_id))
+
+
+async def provision(context: Context, machine: Machine) -> Outcome:
+    """Provisioning: what the service requires is there. From the next state on something may run."""
+    return Go("provisioned", facts=replace(facts_of(machine), touched=True))
+
+
+async def release(context: Context, machine: Machine) -> Outcome:
+    """Releasing: start the release beside what serves."""
+    facts = facts_of(machine)
+    assert facts.release_id is not None
+    deployer, service = await _where(context, machine)
+    spec = await release_spec(context, machine.world_id, facts.release_id)
+    progress = await deployer.apply(service, spec, alone=False)
+    if isinstance(progress, Wait):
+        return Stay(after=timedelta(seconds=progress.seconds))
+    if isinstance(progress, Failed):
+        return _back(facts, progress.reason)
+    limit = timedelta(seconds=facts.spec.health.timeout) + _SLACK
+    return Go("released", facts=replace(facts, reason=None), deadline=limit)
+
+
+async def verify(context: Context, machine: Machine) -> Outcome:
+    """Verifying: healthy first, then alone."""
+    facts = facts_of(machine)
+    assert facts.release_id is not None
+    deployer, service = await _where(context, machine)
+    for look in range(_LOOKS):
+        if look:
+            await asyncio.sleep(_LOOK_EVERY)
+        mine = (await deployer.observe(service)).of(facts.release_id)
+        spec = None
+        if mine is None or mine.health in (Health.MISSING, Health.HEALTHY):
+            spec = await release_spec(context, machine.world_id, facts.release_id)
+        if spec is not None and mine is not None and mine.health is Health.HEALTHY:
+            progress = await deployer.apply(service, spec, alone=True)
+            if isinstance(progress, Wait):
+                return Stay(after=timedelta(seconds=progress.seconds))
+            if isinstance(progress, Failed):
+                return _back(facts, progress.reason)
+            return Go("verified", facts=replace(facts, address=mine.address, reason=None))
+        if spec is not None:  # it went missing: start it again
+            progress = await deployer.apply(service, spec, alone=False)
+            if isinstance(progress, Failed):
+                return _back(facts, progress.reason)
+        elif mine is not None and mine.health is Health.DEGRADED:
+            return _back(facts, mine.reason or Reason("DEGRADED", f"service {facts.service} is degraded"))
+        elif mine is not None and mine.reason is not None and mine.reason != facts.reason:
+            facts = replace(facts, reason=mine.reason)
+    return Stay(after=timedelta(seconds=_LOOK_EVERY), facts=facts if facts != machine.facts else None)
+
+
+def _back(facts: DeploymentFacts, reason: Reason) -> Go:
+    return Go("roll_back", facts=replace(facts, reason=reason), reason=reason)
+
+
+async def roll_back(context: Context, machine: Machine) -> Outcome:
+    """Rolling back: what this attempt started is gone, what served before serves."""
+    wait = await _undo(context, machine)
+    if wait is not None:
+        return wait
+    facts = facts_of(machine)
+    return Go("fail" if facts.restores is None else "restored", reason=facts.reason)
+
+
+async def undo(context: Context, machine: Machine) -> Outcome:
+    """Cancelling: the same, by somebody's wish."""
+    return await _undo(context, machine) or Go("undone", reason=facts_of(machine).reason)
+
+
+async def _undo(context: Context, machine: Machine) -> Outcome | None:
+    """None once everything is as it was before this attempt."""
+    facts = facts_of(machine)
+    if not facts.touched or facts.release_id is None:
+        return None
+    deployer, service = await _where(context, machine)
+    if facts.restores is not None:
+        spec = await release_spec(context, machine.world_id, facts.restores)
+        progress = await deployer.apply(service, spec, alone=True)
+    else:
+        progress = await deployer.destroy(service, facts.release_id)
+    if isinstance(progress, Wait):
+        return Stay(after=timedelta(seconds=progress.seconds))
+    if isinstance(progress, Failed):
+        reason = replace(progress.reason, evidence=_both(progress.reason, facts.reason))
+        return Go("fail", facts=replace(facts, reason=reason), reason=reason)
+    return None
+
+
+def _both(second: Reason, first: Reason | None) -> str:
+    return second.evidence if first is None else f"{second.evidence}\nafter: {first.summary}".strip()
+
+
+# -- requests
+
+
+async def answer(context: Context, machine: Machine, request: Request) -> Outcome:
+    """Requests: cancel, supersede, approve, retry."""
+    facts = facts_of(machine)
+    match request.trigger:
+        case "cancel" if _RUNNER.allows("cancel", machine.state):
+            because = request.payload.get("because")
+            summary = f"cancelled by {request.actor}" + (f" ({because})" if because else "")
+            reason = Reason("CANCELLED", summary)
+            return Go("cancel", facts=replace(facts, reason=reason), reason=reason)
+        case "supersede" if _RUNNER.allows("supersede", machine.state):
+            reason = Reason("SUPERSEDED", f"a newer deployment of {facts.service} took its place")
+            return Go("supersede", facts=replace(facts, reason=reason), reason=reason)
+        case "approve" if (
+            machine.state == DeploymentState.AWAITING_APPROVAL
+            and request.payload.get("plan_hash") == facts.plan_hash
+        ):
+            return Go("approve", facts=replace(facts, approved_by=request.actor))
+        case "retry" if _RUNNER.states[machine.state].final and machine.state != DeploymentState.SUCCEEDED:
+            return Stay(births=(_retry(machine, request),))
+        case _:
+            return Stay()  # a retry of what is under way: its act is done again at once
+
+
+def _retry(machine: Machine, request: Request) -> Birth:
+    """The same once more: a new attempt, since one that ended stays as it ended."""
+    facts = replace(
+        facts_of(machine),
+        requested_at=datetime.fromisoformat(str(request.payload["requested_at"])),
+        requested_by=request.actor,
+        purpose="rollback" if facts_of(machine).purpose == "rollback" else "retry",
+        release_id=facts_of(machine).release_id if facts_of(machine).purpose == "rollback" else None,
+        restores=None,
+        touched=False,
+        address=None,
+        reason=None,
+    )
+    return birth(
+        machine.world_id,
+        derived_id(machine.id, "retry", request.id),
+        facts,
+        request.actor,
+        service_id=machine.service_id,
+        placement=machine.placement,
+    )
+
+
+ACTS: dict[tuple[MachineKind, str], Act] = {
+    (MachineKind.DEPLOYMENT, "take_turn"): take_turn,
+    (MachineKind.DEPLOYMENT, "fetch"): fetch,
+    (MachineKind.DEPLOYMENT, "plan"): plan,
+    (MachineKind.DEPLOYMENT, "await_approval"): await_approval,
+    (MachineKind.DEPLOYMENT, "build"): build,
+    (MachineKind.DEPLOYMENT, "provision"): provision,
+    (MachineKind.DEPLOYMENT, "release"): release,
+    (MachineKind.DEPLOYMENT, "verify"): verify,
+    (MachineKind.DEPLOYMENT, "roll_back"): roll_back,
+    (MachineKind.DEPLOYMENT, "undo"): undo,
+}

@@ -1,0 +1,251 @@
+"""Going on with one machine for as long as it is held: answer its mail, do its act, commit, go on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from deployd.engine.backoff import backoff
+from deployd.engine.committer import Commit
+from deployd.engine.context import Context
+from deployd.engine.outcome import Act, Acts, Answers, Go, Outcome, Stay
+from deployd.errors import DeploydError, LeaseLost, PostgresUnavailable, Retryable
+from deployd.machines import RUNNERS
+from deployd.machines.table import EXPIRE, State
+from deployd.model.actor import ENGINE
+from deployd.model.machine import Request
+from deployd.model.reason import Fault, Reason
+from deployd.model.state import MachineKind, ServiceState
+from deployd.store import machines
+from deployd.store.commit import Step
+from deployd.store.machines import Claimed
+
+__all__ = ["WAKE", "Holding"]
+
+_log = logging.getLogger(__name__)
+
+WAKE = "wake"
+"""Mail that asks for nothing but a look: the act does the rest."""
+
+_TRIES = 6  # of an act that fails in a way nobody foresaw, before it counts as errored
+_GIVE_UP = ("fail", "roll_back")
+
+
+class Holding:
+    """One claimed machine. `run` returns once it is let go (or lost); `deliver` brings its mail."""
+
+    def __init__(
+        self, claimed: Claimed, owner: UUID, context: Context, commit: Commit, acts: Acts, answers: Answers
+    ) -> None:
+        self.machine = claimed.machine
+        self._deadline = self._moment(claimed.remaining)
+        self._mail: dict[int, Request] = {request.id: request for request in claimed.mail}
+        self._owner, self._context, self._commit = owner, context, commit
+        self._acts, self._answers = acts, answers
+        self._acting: asyncio.Task[Outcome] | None = None
+        self._interrupted = False
+        self._answered: set[int] = set()
+        self.due: timedelta | None = None
+        """When it was let go: how soon it wants to be looked at again."""
+
+    @property
+    def key(self) -> tuple[int, UUID]:
+        """(world_id, id)."""
+        return self.machine.world_id, self.machine.id
+
+    def deliver(self, mail: tuple[Request, ...]) -> None:
+        """New mail, read while the machine is held. A request interrupts the act; a wake does not."""
+        for request in mail:
+            if request.id not in self._mail and request.id not in self._answered:
+                self._mail[request.id] = request
+                if request.trigger != WAKE:
+                    self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._acting is not None:
+            self._interrupted = True
+            self._acting.cancel()
+
+    async def run(self) -> None:
+        """Until nothing is left to do now, or the lease is lost. Raises nothing but CancelledError."""
+        try:
+            while await self._advance():
+                pass
+        except LeaseLost:
+            _log.warning("%s %s: lease lost, let go", self.machine.kind, self.machine.id)
+        except PostgresUnavailable as error:
+            _log.warning("%s %s: %s", self.machine.kind, self.machine.id, error)
+
+    async def _advance(self) -> bool:
+        """One outcome, committed; whether the machine is still held."""
+        request = next((one for one in self._mail.values() if one.trigger != WAKE), None)
+        state = RUNNERS[self.machine.kind].states[self.machine.state]
+        actor, seen = ENGINE, tuple(self._mail)
+        outcome: Outcome
+        if request is not None:
+            actor, seen = request.actor, (request.id,)
+            outcome = await self._answer(request)
+        elif self._is_expired():
+            outcome = self._expire(state)
+        elif state.act is not None:
+            try:
+                outcome = await self._act(self._acts[self.machine.kind, state.act], state)
+            except _Interrupted:
+                return True
+        else:
+            outcome = Stay()
+        return await self._apply(outcome, state, actor, seen, answered=request is not None)
+
+    @staticmethod
+    def _moment(remaining: float | None) -> float | None:
+        """The deadline on the loop's own clock, so that nobody's wall clock has to be right."""
+        return None if remaining is None else asyncio.get_running_loop().time() + remaining
+
+    def _is_expired(self) -> bool:
+        return self._deadline is not None and self._deadline <= asyncio.get_running_loop().time()
+
+    def _expire(self, state: State) -> Go:
+        last = self.machine.facts.reason
+        reason = Reason(
+            "DEADLINE_PASSED",
+            f"{self.machine.kind} was {state.name} for too long",
+            evidence=f"{last.summary}\n{last.evidence}".strip() if last else "",
+            remedy=last.remedy if last else "",
+            fault=Fault.ERRORED,
+        )
+        return Go(EXPIRE, facts=replace(self.machine.facts, reason=reason), reason=reason)
+
+    async def _answer(self, request: Request) -> Outcome:
+        try:
+            return await self._answers[self.machine.kind](self._context, self.machine, request)
+        except (PostgresUnavailable, LeaseLost):
+            raise
+        except Exception:
+            # A request that cannot be understood must not block the mailbox for ever.
+            _log.exception("%s %s: request %s dropped", self.machine.kind, self.machine.id, request)
+            return Stay()
+
+    async def _act(self, act: Act, state: State) -> Outcome:
+        """The act's outcome; what it raises, as an outcome. Raises _Interrupted by mail and the deadline."""
+        self._interrupted = False
+        self._acting = asyncio.ensure_future(act(self._context, self.machine))
+        alarm = None
+        if self._deadline is not None:
+            alarm = asyncio.get_running_loop().call_at(self._deadline, self._interrupt)
+        try:
+            return await self._acting
+        except asyncio.CancelledError:
+            if self._interrupted and (task := asyncio.current_task()) is not None and not task.cancelling():
+                raise _Interrupted from None
+            raise
+        except (LeaseLost, PostgresUnavailable):
+            raise
+        except Retryable as error:
+            return self._again(state, error)
+        except DeploydError as error:
+            return self._give_up(state, error, Fault.FAILED)
+        except Exception as error:
+            _log.exception("%s %s: %s", self.machine.kind, self.machine.id, state.act)
+            if self.machine.attempt + 1 < _TRIES:
+                return self._again(state, error)
+            return self._give_up(state, error, Fault.ERRORED)
+        finally:
+            self._acting = None
+            if alarm is not None:
+                alarm.cancel()
+
+    def _again(self, state: State, error: Exception) -> Stay:
+        reason = _reason(error, Fault.ERRORED, f"{state.name}, try {self.machine.attempt + 1}: ")
+        pause = backoff(self.machine.attempt + 1)
+        return _Again(after=pause, facts=replace(self.machine.facts, reason=reason))
+
+    def _give_up(self, state: State, error: Exception, fault: Fault) -> Outcome:
+        """Fail along the table; where it has no row for that (a service keeps watch), say it and stay."""
+        reason = _reason(error, fault)
+        facts = replace(self.machine.facts, reason=reason)
+        for trigger in _GIVE_UP:
+            if RUNNERS[self.machine.kind].allows(trigger, self.machine.state):
+                return Go(trigger, facts=facts, reason=reason)
+        return _Again(after=max(backoff(self.machine.attempt + 1), state.recheck or timedelta()), facts=facts)
+
+    async def _apply(
+        self, outcome: Outcome, state: State, actor: str, seen: tuple[int, ...], *, answered: bool
+    ) -> bool:
+        """Commit the outcome; whether the machine is still held."""
+        machine = self.machine
+        go = outcome if isinstance(outcome, Go) else None
+        target = state if go is None else RUNNERS[machine.kind].fire(go.trigger, machine.state)
+        more = any(mail not in seen for mail in self._mail)
+        at_once = isinstance(outcome, Stay) and outcome.after == timedelta()
+        keep = more or at_once or (target.act is not None and (go is not None or answered))
+        deadline = target.deadline
+        if go is not None and go.deadline is not None:
+            deadline = go.deadline if deadline is None else min(deadline, go.deadline)
+        self.due = None
+        if not keep and isinstance(outcome, Stay):
+            self.due = state.recheck if outcome.after is None else outcome.after
+        attempt = machine.attempt + 1 if isinstance(outcome, _Again) else 0
+        applied = await self._commit.step(
+            Step(
+                machine=machine,
+                owner=self._owner,
+                trigger=None if go is None else go.trigger,
+                to_state=str(target.name),
+                keep=keep,
+                actor=actor,
+                facts=outcome.facts,
+                attempt=attempt,
+                due=self.due,
+                deadline=deadline,
+                settled=target.settled and go is not None,
+                frees_name=target.name == ServiceState.RETIRED and machine.kind is MachineKind.SERVICE,
+                reason=None if go is None else go.reason,
+                births=outcome.births,
+                posts=outcome.posts,
+                consumed=seen,
+            )
+        )
+        if applied is None:
+            return await self._reload()
+        for mail in seen:
+            self._mail.pop(mail, None)
+        self._answered.update(seen)
+        self._deadline = self._moment(applied.remaining)
+        self.machine = replace(
+            machine,
+            state=str(target.name),
+            version=machine.version + 1,
+            attempt=attempt,
+            facts=machine.facts if outcome.facts is None else outcome.facts,
+        )
+        return keep
+
+    async def _reload(self) -> bool:
+        """The commit did not count: either somebody else has it, or an earlier try of it was committed."""
+        fresh = await machines.get_held(self._context.db, *self.key, self._owner, self.machine.fence)
+        if fresh is None:
+            _log.info("%s %s: moved on without this worker", self.machine.kind, self.machine.id)
+            return False
+        self.machine = fresh.machine
+        self._deadline = self._moment(fresh.remaining)
+        self._mail = {request.id: request for request in fresh.mail}
+        return True
+
+
+class _Interrupted(Exception):
+    """Mail came, or the deadline, while the act was under way."""
+
+
+class _Again(Stay):
+    """A try that failed: the attempt counts."""
+
+
+def _reason(error: Exception, fault: Fault, prefix: str = "") -> Reason:
+    if isinstance(error, DeploydError):
+        return Reason(error.code, prefix + error.message, error.evidence, error.remedy, fault)
+    return Reason(
+        "INTERNAL", f"{prefix}{type(error).__name__}: {error}", remedy="Look into the log.", fault=fault
+    )

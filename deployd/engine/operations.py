@@ -1,0 +1,196 @@
+"""What can be asked of deployd: the one implementation behind GraphQL, REST, webhooks and CLI.
+
+Each asks the policy, checks what can be checked at once, and leaves births or requests with the
+committer. It returns once those are durable; nothing here waits for a machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from deployd.access.policy import Action, require
+from deployd.engine.birth import birth
+from deployd.engine.committer import Commit
+from deployd.errors import Conflict, InputError, NotFound
+from deployd.model.actor import Actor
+from deployd.model.facts import ChangeFacts, ServiceFacts, Source
+from deployd.model.identifier import derived_id, new_id
+from deployd.model.machine import Machine
+from deployd.model.state import ChangeState, DeploymentState, MachineKind, ServiceState
+from deployd.model.world import World
+from deployd.store import machines, releases, worlds
+from deployd.store.codec import encode
+from deployd.store.commit import Post
+from deployd.store.database import Database
+
+__all__ = ["Operations"]
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Made once, in the composition root."""
+
+    db: Database
+    commit: Commit
+    placement: str
+    """Of this host: where working directories are."""
+
+    # -- asking
+
+    async def deploy(
+        self,
+        actor: Actor | None,
+        world: str,
+        directory: str,
+        services: Sequence[str] = (),
+        key: str | None = None,
+    ) -> Machine:
+        """Deploy a working directory's services; the change that does it.
+
+        With an idempotency key the same request gives the same change; another request under the same
+        key raises Conflict. Raises NotFound, InputError, Unauthenticated, Forbidden.
+        """
+        who = require(actor, Action.DEPLOY)
+        place = await self.world(actor, world)
+        path = Path(directory)
+        if not path.is_absolute():
+            raise InputError(f"{directory!r} is not absolute", remedy="Name the whole path.")
+        if not await asyncio.to_thread(path.is_dir):
+            raise InputError(f"there is no folder {directory}", remedy="Check the path.")
+        if not place.capabilities:
+            raise InputError(f"world {world!r} cannot deploy anything: it has no capabilities")
+        digest = hashlib.sha256(encode([world, str(path), sorted(services)]).encode()).hexdigest()
+        change_id = new_id() if key is None else derived_id(place.world_id, "change", who.name, key)
+        facts = ChangeFacts(Source(str(path)), digest, who.name, tuple(services))
+        await self.commit.store(
+            births=(birth(place.world_id, change_id, facts, who.name, placement=self.placement),)
+        )
+        change = await machines.get(self.db, place.world_id, change_id)
+        assert change is not None
+        assert isinstance(change.facts, ChangeFacts)
+        if change.facts.digest != digest:
+            raise Conflict(
+                f"the idempotency key {key!r} was used for another request", remedy="Take a new key."
+            )
+        return change
+
+    async def cancel(self, actor: Actor | None, machine_id: UUID) -> Machine:
+        """Ask a change, a deployment or a service to give up what it does."""
+        who = require(actor, Action.CANCEL)
+        return await self._ask(who, await self.machine(actor, machine_id), "cancel")
+
+    async def retry(self, actor: Actor | None, machine_id: UUID) -> Machine:
+        """Try a failed deployment again as a new one; wake one that waits for its next try."""
+        who = require(actor, Action.RETRY)
+        machine = await self.machine(actor, machine_id)
+        if machine.kind is MachineKind.DEPLOYMENT and machine.state == DeploymentState.SUCCEEDED:
+            raise Conflict("the deployment succeeded; there is nothing to retry", remedy="Deploy again.")
+        if machine.kind not in (MachineKind.DEPLOYMENT, MachineKind.RESOURCE):
+            raise InputError(f"a {machine.kind} cannot be retried", remedy="Retry one of its deployments.")
+        return await self._ask(who, machine, "retry", requested_at=_now())
+
+    async def approve(self, actor: Actor | None, machine_id: UUID, plan_hash: str) -> Machine:
+        """Approve exactly the plan with this hash."""
+        who = require(actor, Action.APPROVE)
+        machine = await self.machine(actor, machine_id)
+        if machine.state not in (ChangeState.AWAITING_APPROVAL, DeploymentState.AWAITING_APPROVAL):
+            raise Conflict(f"the {machine.kind} is {machine.state}; it awaits no approval")
+        if getattr(machine.facts, "plan_hash", None) != plan_hash:
+            raise Conflict("its plan is another one by now", remedy="Look at the plan again.")
+        return await self._ask(who, machine, "approve", plan_hash=plan_hash)
+
+    async def rollback(
+        self, actor: Actor | None, world: str, service: str, release_id: UUID | None = None
+    ) -> Machine:
+        """Ask a service to go back to a release: the one named, or the one before."""
+        who = require(actor, Action.ROLL_BACK)
+        machine = await self.service(actor, world, service)
+        assert isinstance(machine.facts, ServiceFacts)
+        target = release_id or machine.facts.previous
+        if target is None:
+            raise Conflict(f"service {service} has no earlier release", remedy="Name one: see its releases.")
+        release = await releases.get(self.db, machine.world_id, target)
+        if release is None or release.service_id != machine.id:
+            raise NotFound(f"service {service} has no release {target}")
+        return await self._ask(who, machine, "rollback", release_id=str(target), requested_at=_now())
+
+    async def suspend(self, actor: Actor | None, world: str, service: str) -> Machine:
+        """Ask a service to stop running, and to stay so."""
+        return await self._ask_service(actor, Action.SUSPEND, world, service)
+
+    async def resume(self, actor: Actor | None, world: str, service: str) -> Machine:
+        """Ask a suspended service to serve again."""
+        return await self._ask_service(actor, Action.RESUME, world, service)
+
+    async def retire(self, actor: Actor | None, world: str, service: str) -> Machine:
+        """Ask a service to end for good. Its releases, logs and history are kept."""
+        return await self._ask_service(actor, Action.RETIRE, world, service)
+
+    # -- looking
+
+    async def worlds(self, actor: Actor | None) -> list[World]:
+        """All worlds."""
+        require(actor, Action.VIEW)
+        return await worlds.list_all(self.db)
+
+    async def world(self, actor: Actor | None, name: str) -> World:
+        """The world of this name. Raises NotFound with the nearest one."""
+        require(actor, Action.VIEW)
+        world = await worlds.get(self.db, name)
+        if world is None:
+            names = [one.name for one in await worlds.list_all(self.db)]
+            raise NotFound(f"there is no world {name!r}", remedy=_suggest(name, names))
+        return world
+
+    async def service(self, actor: Actor | None, world: str, name: str) -> Machine:
+        """The living service of this name."""
+        place = await self.world(actor, world)
+        machine = await machines.get_named(self.db, place.world_id, MachineKind.SERVICE, name)
+        if machine is None:
+            there = await machines.list_kind(self.db, place.world_id, MachineKind.SERVICE)
+            raise NotFound(
+                f"world {world!r} has no service {name!r}",
+                remedy=_suggest(name, [str(s.name) for s in there]),
+            )
+        return machine
+
+    async def machine(self, actor: Actor | None, machine_id: UUID) -> Machine:
+        """The machine with this id, in any world. Raises NotFound."""
+        places = await self.worlds(actor)
+        machine = await machines.find(self.db, [one.world_id for one in places], machine_id)
+        if machine is None:
+            raise NotFound(f"there is nothing with the id {machine_id}")
+        return machine
+
+    # -- how
+
+    async def _ask_service(self, actor: Actor | None, action: Action, world: str, service: str) -> Machine:
+        who = require(actor, action)
+        machine = await self.service(actor, world, service)
+        if machine.state == ServiceState.RETIRING and action is not Action.RETIRE:
+            raise Conflict(f"service {service} is retiring", remedy="Cancel that first.")
+        return await self._ask(who, machine, action.value)
+
+    async def _ask(self, actor: Actor, machine: Machine, trigger: str, **payload: str) -> Machine:
+        """Leave the request in the machine's mailbox; the machine as it was just before."""
+        content: Mapping[str, object] = payload
+        await self.commit.store(posts=(Post(machine.world_id, machine.id, trigger, actor.name, content),))
+        return machine
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _suggest(name: str, there: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, there, n=1)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"There are: {', '.join(there)}." if there else "There is none yet."

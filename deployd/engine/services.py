@@ -1,0 +1,284 @@
+"""What services do: give deployments their turn, watch over what they serve, stop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from deployd.drivers.api import Deployer, Done, Failed, InstanceStatus, ReleaseSpec, ServiceRef, Wait
+from deployd.engine.birth import birth
+from deployd.engine.context import Context
+from deployd.engine.holding import WAKE
+from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.errors import NotFound
+from deployd.machines import RUNNERS
+from deployd.model.actor import ENGINE
+from deployd.model.facts import DeploymentFacts, ServiceFacts, Turn
+from deployd.model.identifier import derived_id
+from deployd.model.machine import Machine, Request
+from deployd.model.reason import Fault, Reason
+from deployd.model.state import DeploymentState, Health, MachineKind, ServiceState
+from deployd.store import machines, releases
+from deployd.store.commit import Post
+
+__all__ = ["ACTS", "SETTLED_DEPLOYMENT", "answer", "facts_of", "reference", "release_spec"]
+
+_RUNNER = RUNNERS[MachineKind.SERVICE]
+SETTLED_DEPLOYMENT = tuple(
+    str(state.name) for state in RUNNERS[MachineKind.DEPLOYMENT].table.states if state.settled
+)
+
+
+def facts_of(machine: Machine) -> ServiceFacts:
+    """The facts, as a service's."""
+    assert isinstance(machine.facts, ServiceFacts)
+    return machine.facts
+
+
+async def reference(context: Context, machine: Machine) -> ServiceRef:
+    """How the driver knows the service."""
+    return await context.service_ref(machine.world_id, machine.id, facts_of(machine).name)
+
+
+async def release_spec(context: Context, world_id: int, release_id: UUID) -> ReleaseSpec:
+    """A release as drivers take it, its tree laid out. Raises NotFound."""
+    release = await releases.get(context.db, world_id, release_id)
+    if release is None or release.source.tree is None:
+        raise NotFound(f"there is no release {release_id}")
+    tree = await context.tree(release.source.tree)
+    return ReleaseSpec(release.id, release.number, release.spec, tree=tree)
+
+
+# -- acts
+
+
+async def await_work(context: Context, machine: Machine) -> Outcome:
+    """Idle or suspended: begin with the deployment that waits, or with what was wished for."""
+    facts = facts_of(machine)
+    if facts.wish is not None and _RUNNER.allows(facts.wish, machine.state):
+        return Go(facts.wish, facts=replace(facts, wish=None))
+    if facts.next is not None:
+        return _give_turn(machine, replace(facts, next=None), facts.next)
+    return Stay(facts=replace(facts, wish=None) if facts.wish is not None else None)
+
+
+async def follow_deployment(context: Context, machine: Machine) -> Outcome:
+    """Deploying: until the deployment that has the turn has ended, then serve what it left."""
+    facts = facts_of(machine)
+    if facts.current is not None:
+        deployment_id = facts.current.deployment_id
+        if await machines.wait_for(
+            context.db, machine.world_id, deployment_id, machine.id, SETTLED_DEPLOYMENT
+        ):
+            return Stay()
+        deployment = await machines.get(context.db, machine.world_id, deployment_id)
+        facts = replace(facts, current=None)
+        if deployment is not None and deployment.state == DeploymentState.SUCCEEDED:
+            assert isinstance(deployment.facts, DeploymentFacts)
+            release_id = deployment.facts.release_id
+            facts = replace(
+                facts,
+                previous=facts.serving if facts.serving != release_id else facts.previous,
+                serving=release_id,
+                suspended=False,
+                health=Health.HEALTHY,
+                address=deployment.facts.address,
+                reason=None,
+            )
+            return Go("serve", facts=facts)
+    if facts.suspended:
+        return Go("pause", facts=facts)
+    return Go("withdraw" if facts.serving is None else "serve", facts=facts)
+
+
+async def watch_over(context: Context, machine: Machine) -> Outcome:
+    """Serving: see that exactly the served release runs, and how it does."""
+    facts = facts_of(machine)
+    if facts.wish is not None:
+        return Go(facts.wish, facts=replace(facts, wish=None))
+    if facts.next is not None:
+        return _give_turn(machine, replace(facts, next=None), facts.next)
+    if facts.serving is None:
+        return Go("withdraw", facts=replace(facts, health=Health.UNKNOWN))
+    deployer = await context.deployer(machine.world_id, facts.capability)
+    service = await reference(context, machine)
+    observation = await deployer.observe(service)
+    mine = observation.of(facts.serving)
+    if mine is None or mine.health is Health.MISSING or len(observation.instances) > 1:
+        return await _restore(context, deployer, service, machine)
+    seen = replace(
+        facts,
+        health=mine.health,
+        address=mine.address,
+        pid=mine.pid,
+        restarts=mine.restarts,
+        reason=mine.reason,
+    )
+    if seen == facts:
+        return Stay()
+    soon = timedelta(seconds=0.5) if mine.health is Health.PROGRESSING else None
+    if (seen.health, seen.address, seen.restarts) == (facts.health, facts.address, facts.restarts):
+        return Stay(after=soon, facts=seen)
+    return Go("report", facts=seen, reason=_news(facts, seen, mine))
+
+
+def _news(before: ServiceFacts, seen: ServiceFacts, mine: InstanceStatus) -> Reason:
+    """Why health is reported: what the driver says, or that it is well again."""
+    if mine.reason is not None:
+        return mine.reason
+    return Reason("HEALTH_CHANGED", f"service {seen.name}: {before.health} → {seen.health}")
+
+
+async def _restore(context: Context, deployer: Deployer, service: ServiceRef, machine: Machine) -> Outcome:
+    """What is served is missing, or something else runs beside it: put that right."""
+    facts = facts_of(machine)
+    assert facts.serving is not None
+    release = await release_spec(context, machine.world_id, facts.serving)
+    progress = await deployer.apply(service, release, alone=True)
+    if isinstance(progress, Wait):
+        return Stay(after=timedelta(seconds=progress.seconds))
+    if isinstance(progress, Failed):
+        degraded = replace(facts, health=Health.DEGRADED, reason=progress.reason)
+        if degraded == facts:
+            return Stay()
+        return Go("report", facts=degraded, reason=progress.reason)
+    if facts.health in (Health.PROGRESSING, Health.MISSING):
+        return Stay(after=timedelta(seconds=0.5))
+    reason = Reason(
+        "RESTORED",
+        f"service {facts.name} was not as it should be; release {release.number} was started again",
+        fault=Fault.ERRORED,
+    )
+    return Go("report", facts=replace(facts, health=Health.PROGRESSING, reason=reason), reason=reason)
+
+
+async def stop(context: Context, machine: Machine) -> Outcome:
+    """Suspending or retiring: end whatever runs."""
+    facts = facts_of(machine)
+    deployer = await context.deployer(machine.world_id, facts.capability)
+    progress = await deployer.destroy(await reference(context, machine))
+    if isinstance(progress, Wait):
+        return Stay(after=timedelta(seconds=progress.seconds))
+    if isinstance(progress, Failed):
+        return Stay(facts=replace(facts, reason=progress.reason))
+    assert isinstance(progress, Done)
+    retiring = machine.state == ServiceState.RETIRING
+    facts = replace(
+        facts,
+        suspended=not retiring,
+        health=Health.MISSING if retiring else Health.SUSPENDED,
+        address=None,
+        pid=None,
+        reason=None,
+    )
+    return Go("gone" if retiring else "stopped", facts=facts)
+
+
+# -- requests
+
+
+async def answer(context: Context, machine: Machine, request: Request) -> Outcome:
+    """Requests: deploy (from deployments), rollback, suspend, resume, retire, cancel."""
+    facts = facts_of(machine)
+    match request.trigger:
+        case "deploy":
+            return _enqueue(machine, _turn(request))
+        case "rollback":
+            return await _roll_back(context, machine, request)
+        case "resume" if _RUNNER.allows("resume", machine.state):
+            return Go("resume", facts=replace(facts, suspended=False, health=Health.PROGRESSING, wish=None))
+        case "suspend" | "retire" if _RUNNER.allows(request.trigger, machine.state):
+            return Go(request.trigger, posts=_dismiss(machine, facts, request))
+        case "suspend" | "retire" if machine.state == ServiceState.DEPLOYING:
+            return Stay(facts=replace(facts, wish=request.trigger), posts=_dismiss(machine, facts, request))
+        case "cancel" if machine.state == ServiceState.DEPLOYING:
+            return Stay(posts=_dismiss(machine, facts, request))
+        case "cancel" if _RUNNER.allows("cancel", machine.state):
+            return Go("cancel")
+        case _:
+            return Stay()
+
+
+def _turn(request: Request) -> Turn:
+    return Turn(
+        UUID(str(request.payload["deployment_id"])),
+        datetime.fromisoformat(str(request.payload["requested_at"])),
+    )
+
+
+def _give_turn(machine: Machine, facts: ServiceFacts, turn: Turn) -> Go:
+    wake = Post(machine.world_id, turn.deployment_id, WAKE, ENGINE)
+    return Go("deploy", facts=replace(facts, current=turn), posts=(wake,))
+
+
+def _enqueue(machine: Machine, turn: Turn) -> Outcome:
+    """One deployment works at a time; the newest waits; every other one is superseded."""
+    facts = facts_of(machine)
+    if machine.state in (ServiceState.RETIRING, ServiceState.RETIRED):
+        payload = {"because": f"service {facts.name} is {machine.state}"}
+        return Stay(posts=(Post(machine.world_id, turn.deployment_id, "cancel", ENGINE, payload),))
+    if facts.current == turn:
+        return Stay(posts=(Post(machine.world_id, turn.deployment_id, WAKE, ENGINE),))
+    if facts.current is None and facts.next is None and _RUNNER.allows("deploy", machine.state):
+        return _give_turn(machine, facts, turn)
+    # Automatic or not, what was asked for later wins; asked for at the same time, the one that came later.
+    waiting = [one for one in (facts.current, facts.next) if one is not None and one != turn]
+    newest = all(one.requested_at <= turn.requested_at for one in waiting)
+    losers = waiting if newest else [turn]
+    by = turn.deployment_id if newest else max(waiting, key=lambda one: one.requested_at).deployment_id
+    posts = tuple(
+        Post(machine.world_id, one.deployment_id, "supersede", ENGINE, {"by": str(by)}) for one in losers
+    )
+    return Stay(facts=replace(facts, next=turn) if newest else None, posts=posts)
+
+
+def _dismiss(machine: Machine, facts: ServiceFacts, request: Request) -> tuple[Post, ...]:
+    """Whoever works or waits is told to stop: the service will do something else."""
+    because = {"because": f"service {facts.name}: {request.trigger}"}
+    turns = (facts.next,) if request.trigger == "suspend" else (facts.current, facts.next)
+    return tuple(
+        Post(machine.world_id, turn.deployment_id, "cancel", request.actor, because)
+        for turn in turns
+        if turn is not None
+    )
+
+
+async def _roll_back(context: Context, machine: Machine, request: Request) -> Outcome:
+    """A new deployment, of a release that there is already."""
+    facts = facts_of(machine)
+    named = request.payload.get("release_id")
+    release_id = facts.previous if named is None else UUID(str(named))
+    release = release_id and await releases.get(context.db, machine.world_id, release_id)
+    if not release or release.service_id != machine.id or machine.state == ServiceState.RETIRED:
+        return Stay()
+    rollback = DeploymentFacts(
+        service=facts.name,
+        requested_at=datetime.fromisoformat(str(request.payload["requested_at"])),
+        requested_by=request.actor,
+        spec=release.spec,
+        source=release.source,
+        capability=facts.capability,
+        purpose="rollback",
+        release_id=release.id,
+    )
+    return Stay(
+        births=(
+            birth(
+                machine.world_id,
+                derived_id(machine.id, "rollback", request.id),
+                rollback,
+                request.actor,
+                service_id=machine.id,
+                placement=machine.placement,
+            ),
+        )
+    )
+
+
+ACTS: dict[tuple[MachineKind, str], Act] = {
+    (MachineKind.SERVICE, "await_work"): await_work,
+    (MachineKind.SERVICE, "follow_deployment"): follow_deployment,
+    (MachineKind.SERVICE, "watch_over"): watch_over,
+    (MachineKind.SERVICE, "stop"): stop,
+}

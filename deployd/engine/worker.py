@@ -1,0 +1,230 @@
+"""The worker: registers, keeps its heartbeat, claims what is due, and drives what it holds.
+
+Several workers, in as many processes as one likes, share one database; there is no leader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID, uuid4
+
+from deployd.engine.bus import Bus
+from deployd.engine.committer import Commit
+from deployd.engine.context import Context
+from deployd.engine.holding import Holding
+from deployd.engine.lease import Lease
+from deployd.engine.outcome import Acts, Answers
+from deployd.errors import DeploydError
+from deployd.store import machines, workers
+from deployd.store.hints import Hint
+
+__all__ = ["Worker"]
+
+_log = logging.getLogger(__name__)
+
+_POLL = 1.0  # seconds: how late work is noticed when every hint was lost
+_SWEEP = 10.0  # seconds between two looks for what is held unknowingly
+
+
+class Worker:
+    """An async context manager: works while it lasts; at its end lets go of everything.
+
+    `capacity` bounds how many machines it holds at once. `lease` is how long others wait for its
+    heartbeat before they take over.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        commit: Commit,
+        bus: Bus,
+        acts: Acts,
+        answers: Answers,
+        *,
+        placements: Sequence[str],
+        capacity: int = 1000,
+        lease: timedelta = timedelta(seconds=5),
+    ) -> None:
+        self._context, self._commit, self._bus = context, commit, bus
+        self._acts, self._answers = acts, answers
+        self._placements = tuple(placements)
+        self._capacity = capacity
+        self._length = lease
+        self.id = uuid4()
+        self._lease = Lease(lease)
+        context.check = self._check
+        self._held: dict[tuple[int, UUID], tuple[Holding, asyncio.Task[None]]] = {}
+        self._kick = asyncio.Event()
+        self._mail = asyncio.Event()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._bury_predecessors()
+        await self._register()
+        self._stack.callback(self._bus.listen(self._heard))
+        for name, loop in (
+            ("beat", self._beat),
+            ("reap", self._reap),
+            ("mail", self._read_mail),
+            ("claim", self._claim),
+        ):
+            await self._stack.enter_async_context(_Running(f"worker {name}", loop))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop claiming, stop acting, and return what was held."""
+        await self._stack.aclose()
+        await self._let_go()
+        try:
+            await workers.end(self._context.db, self.id)
+            await machines.release_dead(self._context.db)
+        except DeploydError as failure:
+            _log.warning("worker %s could not say goodbye: %s", self.id, failure)
+
+    def _check(self) -> None:
+        self._lease.check()
+
+    def _heard(self, hint: Hint) -> None:
+        if hint.lost or not hint.mail.isdisjoint(key[1] for key in self._held):
+            self._mail.set()
+        if hint.lost or hint.mail:
+            self._kick.set()
+
+    async def _register(self) -> None:
+        sent = self._lease.now()
+        await workers.add(self._context.db, self.id, self._placements, self._context.placement, os.getpid())
+        self._lease.renew(sent)
+
+    async def _bury_predecessors(self) -> None:
+        """Workers of this host whose process is no more need not be waited for."""
+        for worker, pid in await workers.alive_on(self._context.db, self._context.placement):
+            if not _lives(pid):
+                await workers.end(self._context.db, worker)
+        await machines.release_dead(self._context.db)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._length.total_seconds() / 5)
+            sent = self._lease.now()
+            if await workers.beat(self._context.db, self.id):
+                self._lease.renew(sent)
+                continue
+            _log.warning("worker %s was declared dead; going on under a new id", self.id)
+            self._lease.lose()
+            await self._let_go()
+            self.id = uuid4()
+            self._lease = Lease(self._length)
+            await self._register()
+            self._kick.set()
+
+    async def _reap(self) -> None:
+        while True:
+            dead = await workers.bury(self._context.db, self._length)
+            returned = await machines.release_dead(self._context.db)
+            if dead or returned:
+                _log.warning("%d workers died; %d machines go on", len(dead), returned)
+                self._kick.set()
+            await asyncio.sleep(self._length.total_seconds() / 2)
+
+    async def _read_mail(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._mail.wait(), _POLL)
+            except TimeoutError:
+                pass
+            self._mail.clear()
+            if not self._held:
+                continue
+            for key, mail in (await machines.held_mail(self._context.db, self.id)).items():
+                if key in self._held:
+                    self._held[key][0].deliver(mail)
+
+    async def _claim(self) -> None:
+        swept = asyncio.get_running_loop().time()
+        while True:
+            self._kick.clear()
+            free = self._capacity - len(self._held)
+            if free > 0 and self._lease.held:
+                owner = self.id
+                claimed = await machines.claim(self._context.db, owner, self._placements, free)
+                for one in claimed if owner == self.id else ():
+                    self._hold(Holding(one, owner, self._context, self._commit, self._acts, self._answers))
+                if claimed:
+                    continue
+            now = asyncio.get_running_loop().time()
+            if now - swept > _SWEEP:
+                swept = now
+                await machines.return_unknown(self._context.db, self.id, [key[1] for key in self._held])
+            try:
+                await asyncio.wait_for(self._kick.wait(), _POLL)
+            except TimeoutError:
+                pass
+
+    def _hold(self, holding: Holding) -> None:
+        task = asyncio.create_task(holding.run(), name=f"{holding.machine.kind} {holding.machine.id}")
+        self._held[holding.key] = holding, task
+        task.add_done_callback(lambda done: self._dropped(holding, done))
+
+    def _dropped(self, holding: Holding, task: asyncio.Task[None]) -> None:
+        if self._held.get(holding.key, (None, None))[1] is task:
+            del self._held[holding.key]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s %s", holding.machine.kind, holding.machine.id, exc_info=error)
+        if len(self._held) >= self._capacity - 1:
+            self._kick.set()
+        elif holding.due is not None and holding.due.total_seconds() < _POLL * 60:
+            # It wants to be looked at soon: be there in time, rather than at the next poll.
+            asyncio.get_running_loop().call_later(holding.due.total_seconds() + 0.001, self._kick.set)
+
+    async def _let_go(self) -> None:
+        tasks = [task for _, task in self._held.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._held.clear()
+
+
+class _Running:
+    """A loop as a task that starts again after an error, until the context ends."""
+
+    def __init__(self, name: str, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._name, self._loop = name, loop
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._again(), name=self._name)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _again(self) -> None:
+        while True:
+            try:
+                await self._loop()
+            except DeploydError as error:
+                _log.warning("%s: %s", self._name, error)
+            except Exception:
+                _log.exception("%s", self._name)
+            await asyncio.sleep(0.5)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process of this id runs, other than this one (whose id a container gives out again)."""
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
