@@ -124,6 +124,7 @@ def _log_level(environ: Mapping[str, str]) -> str:
     value = (environ.get("DEPLOYD_LOG_LEVEL") or "info").lower()
     if value not in LEVELS:
         raise SettingsError(
-            f"DEPLOYD_LOG_LEVEL is {value!r}, which is no level", remedy=f"Set it to one of {', '.join(LEVELS)}."
+            f"DEPLOYD_LOG_LEVEL is {value!r}, which is no level",
+            remedy=f"Set it to one of {', '.join(LEVELS)}.",
         )
     return value

@@ -57,19 +57,20 @@ class Context:
 
     async def deployer(self, world_id: int, capability: str) -> Deployer:
         """The deployer behind a world's capability. Raises Unsupported, with what the world can do."""
-        driver = await self._driver(world_id, capability)
+        driver = await self.driver_of(world_id, capability)
         if not isinstance(driver, Deployer):
             raise Unsupported(f"capability {capability!r} cannot deploy services")
         return _LeasedDeployer(driver, self.check)
 
     async def provisioner(self, world_id: int, capability: str) -> Provisioner:
         """The provisioner behind a world's capability. Raises Unsupported."""
-        driver = await self._driver(world_id, capability)
+        driver = await self.driver_of(world_id, capability)
         if not isinstance(driver, Provisioner):
             raise Unsupported(f"capability {capability!r} cannot provision resources")
         return _LeasedProvisioner(driver, self.check)
 
-    async def _driver(self, world_id: int, name: str) -> Driver:
+    async def driver_of(self, world_id: int, name: str) -> Driver:
+        """The driver behind a capability, without a lease: only for reading. Raises Unsupported."""
         world = await self.world(world_id)
         capability = world.capabilities.get(name)
         if capability is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
+from deployd.machines import TABLES
 from deployd.machines.table import Table
 
 __all__ = ["check_expression", "mermaid", "page"]
@@ -52,3 +55,19 @@ def check_expression(tables: Iterable[Table]) -> str:
         f"kind = '{table.kind}' and state in ({', '.join(repr(str(state.name)) for state in table.states)})"
         for table in tables
     )
+
+
+def main(arguments: list[str]) -> int:
+    """Print docs/states.md; with `--check FILE` say whether FILE is current (exit status 1: it is not)."""
+    text = page(TABLES.values())
+    if arguments[:1] == ["--check"]:
+        if Path(arguments[1]).read_text(encoding="utf-8") == text:
+            return 0
+        sys.stderr.write(f"{arguments[1]} is not what the tables say: run `make docs`\n")
+        return 1
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

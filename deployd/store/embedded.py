@@ -92,7 +92,7 @@ class EmbeddedPostgres:
         make_home(self._home)
         try:
             self._lock = _lock(self._home)
-            cluster = await asyncio.to_thread(prepare, self._home)
+            cluster = await self._prepare()
             self._socket = _socket_folder(self._home, self._title, cluster.account)
             async with self._turn:
                 await self._launch(cluster)
@@ -114,6 +114,7 @@ class EmbeddedPostgres:
                         self._socket.rmdir()
                     except OSError:
                         pass  # a killed server's socket is in it; the next start takes it
+                    self._socket = self._home / "socket"
                 os.close(self._lock)
                 self._lock = None
 
@@ -151,6 +152,14 @@ class EmbeddedPostgres:
                 except PostgresUnavailable as error:
                     log.error("%s\n%s", error.message, error.evidence)
                     await self._end()
+
+    async def _prepare(self) -> Cluster:
+        preparing = asyncio.create_task(asyncio.to_thread(prepare, self._home))
+        try:
+            return await asyncio.shield(preparing)
+        except asyncio.CancelledError:
+            await asyncio.wait([preparing])  # a thread cannot be cancelled, and it works under our lock
+            raise
 
     def _dsn(self, cluster: Cluster, database: str) -> str:
         where = f"host={quote(str(self._socket), safe='/')}&port={PORT}"
@@ -256,9 +265,12 @@ def _lock(home: Path) -> int:
 
 
 def _socket_folder(home: Path, title: str, account: Account | None) -> Path:
-    """Where the server listens: in the home, or where its name is too long for that, in a short folder."""
+    """Where the server listens: in the home, or in a short folder elsewhere if no DSN could say that.
+
+    The kernel limits the length of a socket's name, and in a DSN a comma separates hosts.
+    """
     folder = home / "socket"
-    if len(os.fsencode(folder / f".s.PGSQL.{PORT}.lock")) >= LONGEST_SOCKET:
+    if len(os.fsencode(folder / f".s.PGSQL.{PORT}.lock")) >= LONGEST_SOCKET or "," in str(folder):
         ours = None if account else os.environ.get("XDG_RUNTIME_DIR")  # root's is closed to the server
         parent = Path(ours) if ours and len(os.fsencode(ours)) < LONGEST_SOCKET // 2 else Path("/tmp")  # noqa: S108 - owner and mode are checked below
         folder = parent / title

@@ -121,7 +121,7 @@ def prepare(home: Path) -> Cluster:
     try:
         for part in home.glob("part-*"):
             if part.is_dir():
-                shutil.rmtree(part)
+                shutil.rmtree(part, ignore_errors=True)  # a killed initdb may have died only just now
             else:
                 part.unlink()
         engine = _engine(home, account)

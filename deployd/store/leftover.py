@@ -107,7 +107,7 @@ def _processes_of(uid: int) -> Iterator[tuple[int, str]]:
     """Number and command line of every process of this user. Zombies have no command line."""
     if sys.platform != "linux":
         listed = subprocess.run(
-            ["ps", "-axo", "pid=,uid=,command="], capture_output=True, text=True, check=True
+            ["ps", "-axwwo", "pid=,uid=,command="], capture_output=True, text=True, check=True
         )
         for line in listed.stdout.splitlines():
             pid, owner, *command = line.split(maxsplit=2)

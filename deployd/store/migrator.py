@@ -66,7 +66,7 @@ async def migrate(dsn: str, folder: Path | None = None, *, timeout: float = 60) 
     migrations = _read(folder or _shipped())
     try:
         connection = await asyncpg.connect(dsn, timeout=CONNECTING)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise PostgresUnavailable(
             "The database cannot be reached to migrate it", evidence=f"{type(error).__name__}: {error}"
         ) from error
@@ -81,8 +81,12 @@ async def migrate(dsn: str, folder: Path | None = None, *, timeout: float = 60) 
         return tuple(migration.name for migration in pending)
     except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
         raise PostgresUnavailable(
-            "The connection to the database was lost during migration",
-            evidence=f"{type(error).__name__}: {error}",
+            "The database was lost while it was migrated", evidence=f"{type(error).__name__}: {error}"
+        ) from error
+    except asyncpg.PostgresError as error:
+        raise MigrationError(
+            f"The database refuses to be migrated: {error}",
+            remedy="Let the role in DEPLOYD_DATABASE_URL own its database.",
         ) from error
     finally:
         connection.terminate()  # the lock goes with the session

@@ -12,11 +12,13 @@ __all__ = ["Command", "from_argv", "from_line", "port_variables", "service_envir
 SHELL = "/bin/sh"
 MEANING = re.compile(r"[$`*?\[\]~|&;<>(){}#!\\\n\r]")
 """Characters that a shell understands; a line without them is split and executed directly."""
+QUOTED = re.compile(r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
+OPERATOR = re.compile(r"[;|()`\n]|(?<![<>])&")
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-WITHIN_SHELL = frozenset(
-    "! . : [ alias bg break case cd command continue do done elif else esac eval exec exit export fg fi for "
-    "function getopts hash if in jobs local read readonly return set shift source test then time times trap "
-    "type ulimit umask unalias unset until wait while {".split()
+WITHIN_SHELL = re.compile(
+    r"[!.:\[{]|alias|bg|break|case|cd|command|continue|do|done|elif|else|esac|eval|exec|exit|export|fg|fi|for|"
+    r"function|getopts|hash|if|in|jobs|local|read|readonly|return|set|shift|source|test|then|time|times|trap|"
+    r"type|ulimit|umask|unalias|unset|until|wait|while"
 )
 """Words that only a shell can carry out, so `exec` cannot be put before them."""
 INHERITED = ("TMPDIR", "LANG", "TZ")
@@ -53,10 +55,10 @@ def from_line(line: str) -> Command:
         leading += 1
     if leading == len(words):
         raise ValueError("the command line has no command")
-    if not leading and not MEANING.search(line) and words[0] not in WITHIN_SHELL:
+    if not leading and not MEANING.search(line) and not WITHIN_SHELL.fullmatch(words[0]):
         return Command(argv=tuple(words), program=words[0], text=line)
     program = words[leading]
-    if program in WITHIN_SHELL or _several(line):
+    if WITHIN_SHELL.fullmatch(program) or _several(line):
         return Command(argv=(SHELL, "-c", line), program=None, text=line)
     # `A=1 exec program` is how assignments and exec go together.
     head = re.match(rf"((?:{ASSIGNMENT.pattern}\S*\s+){{{leading}}})(.*)", line, re.DOTALL)
@@ -67,15 +69,9 @@ def from_line(line: str) -> Command:
 
 
 def _several(line: str) -> bool:
-    """Whether the line is more than one simple command (operators outside of quotes, a substitution)."""
-    if "`" in line or "\n" in line or "#" in line or line.startswith(("<", ">")):
-        return True
-    lexer = shlex.shlex(line, posix=False, punctuation_chars=True)
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    return any(token and set(token) <= set("();|&<>") and not set(token) <= set("<>&") for token in lexer) or bool(
-        re.search(r"(?<![<>])&(?!\d|-|>)", re.sub(r"'[^']*'|\"[^\"]*\"", "", line))
-    )
+    """Whether the line is more than one simple command: operators outside of quotes, a substitution."""
+    bare = QUOTED.sub("_", line)
+    return OPERATOR.search(bare) is not None
 
 
 def port_variables(ports: Mapping[str, int]) -> dict[str, str]:
@@ -89,7 +85,11 @@ def port_variables(ports: Mapping[str, int]) -> dict[str, str]:
 
 
 def service_environment(
-    host: Mapping[str, str], path: Iterable[str], home: str, image: Mapping[str, str], manifest: Mapping[str, str]
+    host: Mapping[str, str],
+    path: Iterable[str],
+    home: str,
+    image: Mapping[str, str],
+    manifest: Mapping[str, str],
 ) -> dict[str, str]:
     """All that a service's environment holds before its ports: nothing of deployd's own gets through."""
     environment = {"PATH": ":".join(path), "HOME": home}

@@ -1,0 +1,287 @@
+"""The composition root: everything that deployd consists of, made in order and ended in reverse.
+
+`python -m deployd.app [--trust-loopback]` is the server; `deployd serve` and `deployd up` start it so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from deployd import __version__
+from deployd.drivers.api import Deployer, DriverContext, Watch
+from deployd.drivers import registry
+from deployd.engine.acts import ACTS, ANSWERS
+from deployd.engine.bus import Bus
+from deployd.engine.committer import Committer
+from deployd.engine.context import Context, Driver
+from deployd.engine.hearing import hear
+from deployd.engine.operations import Operations
+from deployd.engine.outcome import Acts
+from deployd.engine.worker import Worker
+from deployd.errors import DeploydError, PostgresUnavailable, SettingsError, Unsupported
+from deployd.graphql.context import Api
+from deployd.model.actor import Role
+from deployd.model.world import SYSTEM, Capability
+from deployd.settings import Settings
+from deployd.sources.trees import Trees
+from deployd.store import tokens, transitions, worlds
+from deployd.store.database import Database
+from deployd.store.embedded import EmbeddedPostgres
+from deployd.store.initdb import make_home
+from deployd.store.migrator import migrate
+from deployd.web.application import application
+from deployd.web.serving import start
+
+__all__ = ["Deployd", "deployd", "main"]
+
+_log = logging.getLogger("deployd")
+
+_LOCAL = "local"
+_PARTITIONS_EVERY = timedelta(hours=12)
+
+
+class Deployd:
+    """A running server. `worker` may be looked at; nothing here is changed while it runs."""
+
+    def __init__(self, db: Database, operations: Operations, worker: Worker, api: Api) -> None:
+        self.db, self.operations, self.worker, self.api = db, operations, worker, api
+
+
+@asynccontextmanager
+async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Deployd]:
+    """Everything but the web: database, committer, worker, drivers. Works while the context lasts."""
+    home = settings.home
+    async with AsyncExitStack() as stack:
+        dsn = settings.database_url
+        if dsn is None:
+            postgres = EmbeddedPostgres(home / "postgres")
+            dsn = await postgres.start()
+            stack.push_async_callback(postgres.stop)
+            await stack.enter_async_context(_running(postgres.keep(), "postgres"))
+        applied = await migrate(dsn)
+        if applied:
+            _log.info("schema: applied %s", ", ".join(applied))
+        db = await stack.enter_async_context(Database(dsn))
+        await worlds.add(db, SYSTEM, {})
+        await worlds.add(db, _LOCAL, {"main": Capability("deploy:process")})
+        await _ensure_token(db, home)
+        await transitions.ensure_partitions(db)
+        await stack.enter_async_context(_running(_keep_partitions(db), "partitions"))
+
+        bus = Bus(db)
+        await stack.enter_async_context(bus.running())
+        committer = Committer(db, bus.committed)
+        await stack.enter_async_context(_finishing(committer))
+        placement = _placement(home)
+        drivers = _Drivers(home / "drivers", placement)
+        context = Context(db, Trees(home / "sources"), placement, drivers.driver)
+        operations = Operations(db, committer, placement)
+        worker = await stack.enter_async_context(
+            Worker(context, committer, bus, acts, ANSWERS, placements=[placement])
+        )
+        for driver in await _configured(db, drivers):
+            if isinstance(driver, Watch):
+                await stack.enter_async_context(_running(hear(driver, committer), "watch"))
+
+        async def deployer(world_id: int, capability: str) -> Deployer:
+            driver = await context.driver_of(world_id, capability)
+            if not isinstance(driver, Deployer):
+                raise Unsupported(f"capability {capability!r} does not run services")
+            return driver
+
+        yield Deployd(db, operations, worker, Api(operations, db, bus, deployer))
+
+
+class _Drivers:
+    """Each driver once for each configuration."""
+
+    def __init__(self, home: Path, placement: str) -> None:
+        self._home, self._placement = home, placement
+        self._made: dict[tuple[str, str], Driver] = {}
+
+    def driver(self, name: str, config: Mapping[str, object]) -> Driver:
+        """The driver of this name with this configuration. Raises NotFound, Terminal, InputError."""
+        key = name, json.dumps(config, sort_keys=True)
+        if key not in self._made:
+            context = DriverContext(self._home / name.replace(":", "-"), self._placement)
+            self._made[key] = registry.create(name, config, context)
+        return self._made[key]
+
+
+async def _configured(db: Database, drivers: _Drivers) -> list[Driver]:
+    """Every driver that a world has a capability for. One that cannot be made is told when it is needed."""
+    made: dict[int, Driver] = {}
+    for world in await worlds.list_all(db):
+        for capability in world.capabilities.values():
+            try:
+                driver = drivers.driver(capability.driver, capability.config)
+            except DeploydError as error:
+                _log.warning("world %s: %s %s", world.name, error.message, error.remedy)
+            else:
+                made[id(driver)] = driver
+    return list(made.values())
+
+
+async def _ensure_token(db: Database, home: Path) -> None:
+    """HOME/token holds a token of the role admin, for whoever may read the file."""
+    path = home / "token"
+    if path.exists():
+        token = path.read_text(encoding="ascii").strip()
+    else:
+        token = f"deployd_{secrets.token_urlsafe(32)}"
+        _write(path, token + "\n", mode=0o600)
+    system = await worlds.get(db, SYSTEM)
+    assert system is not None
+    await tokens.add(db, system.world_id, "home", Role.ADMIN, token)
+
+
+def _placement(home: Path) -> str:
+    """The name of this host as a place for work: made once, kept in HOME."""
+    path = home / "placement"
+    if not path.exists():
+        _write(path, f"host-{secrets.token_hex(8)}\n", mode=0o644)
+    return path.read_text(encoding="ascii").strip()
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    """Whole or not at all."""
+    partial = path.with_suffix(f".{os.getpid()}")
+    with os.fdopen(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, mode), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+async def _keep_partitions(db: Database) -> None:
+    while True:
+        await asyncio.sleep(_PARTITIONS_EVERY.total_seconds())
+        try:
+            await transitions.ensure_partitions(db)
+        except PostgresUnavailable as error:
+            _log.warning("partitions: %s", error)
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _finishing(committer: Committer) -> AsyncIterator[None]:
+    """The committer runs, and at the end finishes what waits."""
+    task = asyncio.create_task(committer.run(), name="committer")
+    try:
+        yield
+    finally:
+        committer.stop()
+        await asyncio.wait([task], timeout=5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _own(home: Path) -> Iterator[None]:
+    """This process alone serves this home. Raises SettingsError with the id of the one that does."""
+    make_home(home)
+    descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 32).decode().strip()
+            raise SettingsError(
+                f"{home} is served by process {holder} already",
+                remedy="Use that one, stop it with `deployd down`, or set another DEPLOYD_HOME.",
+            ) from error
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _announced(home: Path, url: str) -> Iterator[None]:
+    """HOME/server.json says where the server answers, for as long as it does."""
+    path = home / "server.json"
+    content = {"pid": os.getpid(), "url": url, "started_at": datetime.now(UTC).isoformat()}
+    _write(path, json.dumps(content), mode=0o644)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _serve(settings: Settings, *, trust_loopback: bool) -> None:
+    """Until SIGTERM or SIGINT. Services go on without us."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with _own(settings.home):
+        async with deployd(settings) as server:
+            hosts = frozenset({"localhost", "127.0.0.1", "::1", settings.host})
+            app = application(server.api, trust_loopback=trust_loopback, allowed_hosts=hosts)
+            async with await start(app, settings.host, settings.port) as running:
+                shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+                url = f"http://{shown}:{running.port}"
+                with _announced(settings.home, url):
+                    _log.info("deployd %s answers at %s", __version__, url)
+                    await stop.wait()
+                    _log.info("stopping; services go on")
+
+
+def main() -> int:
+    """The server's process. Exit status: 0 after a signal, 1 when it cannot start."""
+    parser = argparse.ArgumentParser(prog="deployd serve")
+    parser.add_argument("--trust-loopback", action="store_true", help="callers on this host need no token")
+    arguments = parser.parse_args()
+    try:
+        settings = Settings.from_environment()
+        logging.basicConfig(
+            level=settings.log_level.upper(),
+            format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+            stream=sys.stderr,
+        )
+        logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+        with contextlib.suppress(ImportError):
+            import uvloop
+
+            return uvloop.run(_main(settings, arguments.trust_loopback))
+        return asyncio.run(_main(settings, arguments.trust_loopback))
+    except DeploydError as error:
+        sys.stderr.write(f"deployd: {error.message}\n")
+        for line in error.evidence.splitlines():
+            sys.stderr.write(f"    {line}\n")
+        if error.remedy:
+            sys.stderr.write(f"what to do: {error.remedy}\n")
+        return 1
+
+
+async def _main(settings: Settings, trust_loopback: bool) -> int:
+    await _serve(settings, trust_loopback=trust_loopback)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

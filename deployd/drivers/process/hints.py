@@ -1,0 +1,75 @@
+"""The socket on which supervisors say that something changed."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+__all__ = ["hints"]
+
+RETRY = 0.5
+"""Seconds between looks at whether another process still listens."""
+LONGEST_PATH = 100
+"""Bytes: a socket's path has 104 on macOS and 108 on Linux."""
+
+
+async def hints(home: Path) -> AsyncIterator[tuple[int, UUID]]:
+    """(world_id, service_id) as they come. One listener per home; a second one waits for its turn."""
+    await asyncio.to_thread(home.mkdir, mode=0o711, parents=True, exist_ok=True)
+    lock = os.open(home / "hints.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(RETRY)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            listener.setblocking(False)
+            path = home / "hints.sock"
+            path.unlink(missing_ok=True)
+            _bind(listener, path)
+            path.chmod(0o600)
+            try:
+                async for hint in _received(listener):
+                    yield hint
+            finally:
+                path.unlink(missing_ok=True)
+    finally:
+        os.close(lock)
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
+    if len(os.fsencode(path)) <= LONGEST_PATH:
+        listener.bind(str(path))
+        return
+    with tempfile.TemporaryDirectory() as short:
+        link = Path(short) / "h"
+        link.symlink_to(path.parent)
+        listener.bind(str(link / path.name))
+
+
+async def _received(listener: socket.socket) -> AsyncIterator[tuple[int, UUID]]:
+    loop = asyncio.get_running_loop()
+    there = asyncio.Event()
+    loop.add_reader(listener, there.set)
+    try:
+        while True:
+            await there.wait()
+            there.clear()
+            while True:
+                try:
+                    world, _, service = listener.recv(256).decode().partition(" ")
+                    yield int(world), UUID(service)
+                except BlockingIOError:
+                    break
+                except ValueError:
+                    continue  # no hint of ours
+    finally:
+        loop.remove_reader(listener)

@@ -1,0 +1,93 @@
+"""An instance's two files: what shall run (written before anything starts), and how it does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Start", "Status", "read_start", "read_status", "start_text", "status_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a supervisor has to know; `spec.json`. It holds the service's environment: mode 0600."""
+
+    world_id: int
+    service_id: str
+    service: str
+    number: int
+    argv: tuple[str, ...]
+    text: str
+    """The command as people write it."""
+    cwd: str
+    env: Mapping[str, str]
+    health: str | None = None
+    """The HTTP path to ask."""
+    ports: Mapping[str, int] = field(default_factory=dict)
+    """By name, the first one first."""
+    told_ports: Mapping[str, int] = field(default_factory=dict)
+    """What the manifest calls them, for advice."""
+    uid: int | None = None
+    memory: int | None = None
+    """Bytes."""
+    open_files: int = 1024
+    grace_seconds: float = 10.0
+    stop_signal: str = "SIGTERM"
+
+    @property
+    def name(self) -> str:
+        """What people call the instance."""
+        return f"{self.service}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the supervisor last said; `status.json`."""
+
+    state: str = "none"
+    """running, backoff, stopping, stopped; none: it never said anything."""
+    shim: int = 0
+    shim_birth: str | None = None
+    pid: int = 0
+    birth: str = ""
+    started_at: float = 0.0
+    restarts: int = 0
+    failures: int = 0
+    """Exits in a row without a minute of being up."""
+    exit: Mapping[str, Any] | None = None
+    """How it last ended: `code`, `signal` or `error`."""
+    tail: tuple[str, ...] = ()
+    """Its last lines before that."""
+    dropped: int = 0
+    """Lines that the disk did not take."""
+
+
+def start_text(start: Start) -> str:
+    """As it is written."""
+    return json.dumps(asdict(start))
+
+
+def status_text(status: Status) -> str:
+    """As it is written."""
+    return json.dumps(asdict(status))
+
+
+def read_start(folder: Path) -> Start | None:
+    """What shall run in this folder; None where nothing was ever meant to."""
+    try:
+        read = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Start(**{**read, "argv": tuple(read["argv"])})
+
+
+def read_status(folder: Path) -> Status:
+    """How it does, as far as it was said."""
+    try:
+        read = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # ValueError: emptied by a power cut
+        return Status()
+    return Status(**{**read, "tail": tuple(read["tail"])})

@@ -1,0 +1,251 @@
+"""Content-addressed snapshots of working directories: git trees in one repository of deployd's own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployd.errors import InputError, NotFound, Terminal
+from deployd.sources.git import Ended, expect, git
+from deployd.sources.link import leads_out
+
+__all__ = ["Trees"]
+
+TREE_ID = re.compile(r"[0-9a-f]{40}")
+INCOMPLETE = re.compile(r"^(warning|error): (could not open|unable to access|open\()", re.MULTILINE)
+"""git goes on after some of these, and the files would be missing from the tree."""
+OUR_DISK = re.compile(r"No space left on device|Disk quota exceeded|repository database|unable to write")
+"""It is deployd's own folder that cannot be written to."""
+NO_COMMIT = re.compile(r"^error: '(.+?)/?' does not have a commit checked out", re.MULTILINE)
+
+ATTRIBUTES = "* -eol -crlf -ident -filter -working-tree-encoding\n"
+"""In $GIT_DIR/info they overrule the .gitattributes of a tree: files come out as the bytes that went in."""
+
+UNFINISHED = "unfinished-"
+UNFINISHED_SECONDS = 3600
+"""What is unfinished for so long belongs to nobody alive: a git command has two minutes."""
+
+LINK, REPOSITORY = "120000", "160000"
+
+
+class Trees:
+    """Snapshots under a folder of its own; any number of processes may share it.
+
+    Nothing below `home` is trusted to be complete but what was renamed into its place: `trees.git`,
+    `trees/<id>`, and `indexes/<directory>`, which only make the next snapshot quick.
+    """
+
+    def __init__(self, home: Path) -> None:
+        """`home` is DEPLOYD_HOME/sources; it may not exist yet."""
+        self._home = home.absolute()
+        self._repository = self._home / "trees.git"
+        self._trees = self._home / "trees"
+        self._indexes = self._home / "indexes"
+
+    async def snapshot(self, directory: Path) -> str:
+        """The git tree id of the directory's files as they are now, less what its .gitignore names.
+
+        Raises InputError where files cannot be read or would not be what they are: a repository within,
+        a link that leads out.
+        """
+        root = readable(directory)
+        await self._prepare()
+        saved = self._indexes / hashlib.sha256(os.fsencode(root)).hexdigest()
+        with self._workshop() as workshop:
+            index = workshop / "index"
+            variables = self._variables(index) | {"GIT_WORK_TREE": str(root)}
+            if saved.exists():
+                # With its time: by it git knows which files may have changed within the clock's tick.
+                shutil.copy2(saved, index)
+            added = await self._add(root, variables)
+            if added.status or await self._tracks_ignored(variables):
+                # A file that vanished meanwhile, an index that a crash spoiled, or one that knows files from
+                # before .gitignore named them: once more, from nothing.
+                index.unlink(missing_ok=True)
+                added = await self._add(root, variables)
+            check(root, added)
+            tree = (await expect("write-tree", variables=variables)).decode().strip()
+            await self._check(root, tree)
+            index.replace(saved)
+        return tree
+
+    async def checkout(self, tree: str) -> Path:
+        """A folder with exactly that tree, made once; readable by everybody, and not to be written to.
+
+        Raises InputError for what is no tree id, NotFound for one that was never taken here.
+        """
+        if not TREE_ID.fullmatch(tree):
+            raise InputError(f"{tree!r} is no git tree id.", remedy="Give 40 hexadecimal digits.")
+        folder = self._trees / tree
+        if folder.is_dir():
+            return folder
+        await self._prepare()
+        with self._workshop() as workshop:
+            variables = self._variables(workshop / "index")
+            known = await git("cat-file", "-t", tree, variables=variables)
+            if known.status or known.output.strip() != b"tree":
+                raise NotFound(
+                    f"There is no snapshot {tree} on this host.", remedy="Deploy again from the directory."
+                )
+            made = workshop / "tree"
+            made.mkdir()
+            made.chmod(0o755)
+            await expect("read-tree", tree, variables=variables)
+            await expect(
+                "checkout-index",
+                "-a",
+                f"--prefix={made}/",
+                variables=variables | {"GIT_WORK_TREE": str(made)},
+            )
+            try:
+                made.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another was quicker; theirs is the same
+                    raise
+        return folder
+
+    async def _prepare(self) -> None:
+        """Make the repository, once."""
+        for folder in (self._home, self._trees, self._indexes):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._trees.chmod(0o755)
+        self._sweep()
+        if self._repository.is_dir():
+            return
+        with self._workshop() as workshop:
+            made = workshop / "trees.git"
+            await expect(
+                "init", "-q", "--bare", "--template=", "--object-format=sha1", "-b", "trees", str(made)
+            )
+            (made / "info").mkdir(exist_ok=True)
+            (made / "info" / "attributes").write_text(ATTRIBUTES, encoding="utf-8")
+            try:
+                made.rename(self._repository)
+            except OSError:
+                if not self._repository.is_dir():
+                    raise
+
+    def _sweep(self) -> None:
+        """Remove what processes left that died at work."""
+        for left in self._home.glob(f"{UNFINISHED}*"):
+            try:
+                old = time.time() - left.stat().st_mtime > UNFINISHED_SECONDS
+            except FileNotFoundError:
+                continue
+            if old:
+                shutil.rmtree(left, ignore_errors=True)
+
+    @contextmanager
+    def _workshop(self) -> Iterator[Path]:
+        """A folder for what is not finished, on the same file system."""
+        workshop = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._home))
+        try:
+            yield workshop
+        finally:
+            shutil.rmtree(workshop, ignore_errors=True)
+
+    def _variables(self, index: Path) -> dict[str, str]:
+        return {"GIT_DIR": str(self._repository), "GIT_INDEX_FILE": str(index)}
+
+    async def _add(self, root: Path, variables: dict[str, str]) -> Ended:
+        """Bring the index in line with the directory; deployd's own home within it is left out."""
+        home = self._home.resolve()
+        own = next((one for one in (home.parent, home) if root in one.parents), None)
+        left_out = [f":(top,exclude,literal){own.relative_to(root)}"] if own else []
+        return await git("add", "--all", "--", ":(top)", *left_out, variables=variables)
+
+    async def _tracks_ignored(self, variables: dict[str, str]) -> bool:
+        """Whether the index has files that a new one would not have."""
+        listing = ("ls-files", "-z", "--cached", "--ignored", "--exclude-standard")
+        return bool(await expect(*listing, variables=variables))
+
+    async def _check(self, root: Path, tree: str) -> None:
+        """Refuse trees that could not be what the directory is."""
+        listed = await expect("ls-tree", "-r", "-z", tree, variables={"GIT_DIR": str(self._repository)})
+        links: dict[str, str] = {}
+        for entry in listed.split(b"\0")[:-1]:
+            about, _, path = entry.partition(b"\t")
+            mode, _, identity = about.decode().split()
+            if mode == REPOSITORY:
+                raise nested(root, os.fsdecode(path))
+            if mode == LINK:
+                links[os.fsdecode(path)] = identity
+        targets = await self._targets(sorted(set(links.values())))
+        for link in links:
+            links[link] = targets[links[link]]
+        for link, target in links.items():
+            if leads_out(link, links):
+                raise InputError(
+                    f"The link {legible(link)} in {legible(root)} leads out of it, to {legible(target)}.",
+                    remedy="Put what it leads to into the directory, or name the link in .gitignore.",
+                )
+
+    async def _targets(self, identities: list[str]) -> dict[str, str]:
+        """What links hold, by the ids of their contents."""
+        if not identities:
+            return {}
+        feed = "".join(f"{identity}\n" for identity in identities).encode()
+        rest = await expect("cat-file", "--batch", variables={"GIT_DIR": str(self._repository)}, feed=feed)
+        targets: dict[str, str] = {}
+        while rest:
+            header, _, rest = rest.partition(b"\n")
+            identity, _, size = header.decode().split()
+            targets[identity] = os.fsdecode(rest[: int(size)])
+            rest = rest[int(size) + 1 :]
+        return targets
+
+
+def readable(directory: Path) -> Path:
+    """The directory without links; InputError where it is none, or may not be read."""
+    try:
+        root = directory.resolve(strict=True)
+        inside = root.is_dir() and os.access(root, os.R_OK | os.X_OK)
+        evidence = "" if inside else "not a directory" if not root.is_dir() else "permission denied"
+    except (OSError, RuntimeError) as error:
+        inside, evidence = False, str(error)
+    if not inside:
+        raise InputError(
+            f"{legible(directory)} is no directory that deployd can read.",
+            remedy="Name an existing directory, and let the user that runs deployd read it.",
+            evidence=evidence,
+        )
+    return root
+
+
+def check(root: Path, added: Ended) -> None:
+    """Refuse a directory whose files did not all get into the index."""
+    if found := NO_COMMIT.search(added.said):
+        raise nested(root, found.group(1))
+    if OUR_DISK.search(added.said):
+        raise Terminal(
+            "The snapshot cannot be written to deployd's home.",
+            remedy="Make room on its disk, and let the user that runs deployd write there.",
+            evidence=added.said,
+        )
+    if added.status or INCOMPLETE.search(added.said):
+        raise InputError(
+            f"The files in {legible(root)} cannot be read.",
+            remedy="Let the user that runs deployd read them, or name them in .gitignore.",
+            evidence=added.said,
+        )
+
+
+def nested(root: Path, path: str) -> InputError:
+    """What git keeps of a repository within another one is the commit's id alone."""
+    path = legible(path)
+    return InputError(
+        f"{path} in {legible(root)} is a git repository of its own, so its files would be missing.",
+        remedy=f"Remove {path}/.git if its files belong to this directory, or name {path}/ in .gitignore.",
+    )
+
+
+def legible(path: Path | str) -> str:
+    """The path as text that can be stored and sent, whatever its bytes are."""
+    return os.fsencode(path).decode(errors="replace")

@@ -1,0 +1,84 @@
+"""One embedded Postgres for the session, one fresh copy of the migrated template for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deployd.model.world import SYSTEM, Capability
+from deployd.store import transitions, worlds
+from deployd.store.database import Database
+from deployd.store.embedded import EmbeddedPostgres
+from deployd.store.migrator import migrate
+
+_numbers = itertools.count(1)
+
+
+def at(dsn: str, database: str) -> str:
+    """The same server, another database."""
+    head, _, query = dsn.partition("?")
+    return f"{head.rpartition('/')[0]}/{database}?{query}"
+
+
+async def statement(dsn: str, sql: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The DSN of a server whose database `template` is migrated and has the worlds `system` and `local`."""
+    home = Path(tempfile.mkdtemp(prefix="deployd-test-", dir="/tmp"))
+    home.chmod(0o711)
+    server = EmbeddedPostgres(home / "postgres")
+    loop = asyncio.new_event_loop()
+    # A loop of its own that lives as long as the server: each test has another one.
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def prepare() -> str:
+        dsn = await server.start()
+        await statement(dsn, "create database template")
+        await migrate(at(dsn, "template"))
+        async with Database(at(dsn, "template"), size=1) as db:
+            await worlds.add(db, SYSTEM, {})
+            await worlds.add(db, "local", {"main": Capability("deploy:process")})
+            await transitions.ensure_partitions(db)
+        return dsn
+
+    try:
+        yield asyncio.run_coroutine_threadsafe(prepare(), loop).result(60)
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+async def dsn(postgres: str) -> AsyncIterator[str]:
+    """A database of this test alone."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    await statement(postgres, f"create database {name} template template strategy wal_log")
+    yield at(postgres, name)
+    await statement(postgres, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    """The same, open."""
+    async with Database(dsn) as db:
+        yield db

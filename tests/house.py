@@ -1,0 +1,172 @@
+"""A small deployd without its web: engine, store and stand-in drivers, for tests of the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from deployd.engine.acts import ACTS, ANSWERS
+from deployd.engine.bus import Bus
+from deployd.engine.committer import Committer
+from deployd.engine.context import Context
+from deployd.engine.operations import Operations
+from deployd.engine.outcome import Acts
+from deployd.engine.worker import Worker
+from deployd.errors import Unsupported
+from deployd.machines import RUNNERS
+from deployd.model.actor import Actor, Role
+from deployd.model.facts import ChangeFacts, DeploymentFacts, ServiceFacts
+from deployd.model.machine import Machine, Transition
+from deployd.model.state import MachineKind
+from deployd.sources.trees import Trees
+from deployd.store import machines, transitions, worlds
+from deployd.store.database import Database
+from tests.standin import Folder, StandinDeployer, StandinProvisioner
+
+ADA = Actor("person:ada", Role.ADMIN)
+EPOCH = "1970-01-01T00:00:00+00:00"
+
+
+@dataclass
+class House:
+    """What a test looks at."""
+
+    db: Database
+    home: Path
+    folder: Folder
+    deployer: StandinDeployer
+    committer: Committer
+    operations: Operations
+    bus: Bus
+    world_id: int
+
+    def source(self, **services: str) -> str:
+        """A working directory with a manifest of these services, each with its `run:`."""
+        path = self.home / "source"
+        path.mkdir(exist_ok=True)
+        lines = ["deployd: 1", "services:"]
+        for name, run in services.items():
+            lines += [f"  {name}:", f"    run: {run}", "    port: 80", "    health: {path: /, timeout: 2s}"]
+        (path / "deployd.yaml").write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    async def deploy(self, **services: str) -> Machine:
+        return await self.operations.deploy(ADA, "local", self.source(**services))
+
+    async def get(self, machine_id: UUID) -> Machine:
+        found = await machines.get(self.db, self.world_id, machine_id)
+        assert found is not None
+        return found
+
+    async def service(self, name: str) -> Machine:
+        return await self.operations.service(ADA, "local", name)
+
+    async def facts(self, name: str) -> ServiceFacts:
+        facts = (await self.service(name)).facts
+        assert isinstance(facts, ServiceFacts)
+        return facts
+
+    async def until(self, machine_id: UUID, *states: str, seconds: float = 20) -> Machine:
+        """Wait until the machine is in one of the states."""
+        give_up = time.monotonic() + seconds
+        while True:
+            machine = await machines.get(self.db, self.world_id, machine_id)
+            if machine is not None and machine.state in states:
+                return machine
+            ended = machine is not None and RUNNERS[machine.kind].states[machine.state].final
+            if ended or time.monotonic() > give_up:
+                history = [f"{t.kind} {t.from_state}→{t.to_state} {t.trigger}" for t in await self.history()]
+                raise AssertionError(f"it is {machine and machine.state}: {machine}\n" + "\n".join(history))
+            await asyncio.sleep(0.01)
+
+    async def deployments(self, change_id: UUID) -> list[Machine]:
+        facts = (await self.get(change_id)).facts
+        assert isinstance(facts, ChangeFacts)
+        return await machines.list_many(self.db, self.world_id, facts.deployments)
+
+    async def history(self) -> list[Transition]:
+        return await transitions.read(self.db, self.world_id, 0, datetime.fromisoformat(EPOCH), 100_000)
+
+    async def path(self, machine_id: UUID) -> list[str]:
+        """The states that a machine went through."""
+        return [one.to_state for one in await self.history() if one.machine_id == machine_id]
+
+    def running(self, service_id: UUID) -> list[str]:
+        return self.folder.of(service_id)
+
+    async def check_whole(self) -> None:
+        """What must hold at rest: seq without a gap, no lease, no mail, each chain of states unbroken."""
+        history = await self.history()
+        assert [one.seq for one in history] == list(range(1, len(history) + 1))
+        assert all(a.at <= b.at for a, b in zip(history, history[1:], strict=False))
+        last: dict[UUID, str] = {}
+        for one in history:
+            assert last.get(one.machine_id) == one.from_state
+            last[one.machine_id] = one.to_state
+        for machine_id, state in last.items():
+            assert (await self.get(machine_id)).state == state
+
+
+def deployment_facts(machine: Machine) -> DeploymentFacts:
+    assert isinstance(machine.facts, DeploymentFacts)
+    return machine.facts
+
+
+def context(db: Database, home: Path, folder: Folder, placement: str = "here") -> Context:
+    deployer, provisioner = StandinDeployer(folder), StandinProvisioner(folder)
+
+    def driver(name: str, config: object) -> StandinDeployer | StandinProvisioner:
+        if name == "deploy:process":
+            return deployer
+        if name == "provision:standin":
+            return provisioner
+        raise Unsupported(name)
+
+    return Context(db, Trees(home / "sources"), placement, driver)
+
+
+@asynccontextmanager
+async def house(
+    db: Database,
+    home: Path,
+    *,
+    acts: Acts = ACTS,
+    works: bool = True,
+    lease: timedelta = timedelta(seconds=5),
+    change: Callable[[Context], None] = lambda _: None,
+    placements: Iterable[str] = ("here",),
+) -> AsyncIterator[House]:
+    """Everything runs while the context lasts."""
+    folder = Folder(home / "outside")
+    ctx = context(db, home, folder)
+    change(ctx)
+    bus = Bus(db)
+    committer = Committer(db, bus.committed)
+    local = await worlds.get(db, "local")
+    assert local is not None
+    operations = Operations(db, committer, "here")
+    deployer = ctx.driver("deploy:process", {})
+    assert isinstance(deployer, StandinDeployer)
+    async with bus.running():
+        task = asyncio.create_task(committer.run())
+        try:
+            home_ = House(db, home, folder, deployer, committer, operations, bus, local.world_id)
+            if works:
+                async with Worker(
+                    ctx, committer, bus, acts, ANSWERS, placements=list(placements), lease=lease
+                ):
+                    yield home_
+            else:
+                yield home_
+        finally:
+            committer.stop()
+            await task
+
+
+__all__ = ["ADA", "House", "MachineKind", "context", "deployment_facts", "house"]

@@ -1,0 +1,270 @@
+"""From a change to a service that serves, on a real database, with a stand-in deployer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deployd.errors import Conflict, Forbidden, InputError, NotFound, Unauthenticated
+from deployd.model.actor import Actor, Role
+from deployd.model.facts import ChangeFacts
+from deployd.model.state import Health
+from deployd.store import releases
+from deployd.store.database import Database
+from tests.house import ADA, House, deployment_facts, house
+
+
+@pytest.fixture
+async def home(database: Database, tmp_path: Path) -> AsyncIterator[House]:
+    async with house(database, tmp_path) as running:
+        yield running
+
+
+async def test_a_change_deploys_its_services_and_they_serve(home: House) -> None:
+    change = await home.deploy(cart="ok", shop="ok")
+    await home.until(change.id, "done")
+    for name in ("cart", "shop"):
+        service = await home.service(name)
+        await home.until(service.id, "serving")
+        facts = await home.facts(name)
+        assert facts.health is Health.HEALTHY
+        assert facts.address == "http://x"
+        assert home.running(service.id) == [f"{facts.serving}.ok"]
+    (one, _) = await home.deployments(change.id)
+    assert await home.path(one.id) == [
+        "queued",
+        "fetching",
+        "planning",
+        "building",
+        "provisioning",
+        "releasing",
+        "verifying",
+        "succeeded",
+    ]
+    history = await home.history()
+    assert history[0].actor == "person:ada"
+    assert {one.actor for one in history} == {"person:ada", "deployd"}
+    await home.check_whole()
+
+
+async def test_a_second_deployment_replaces_the_first_and_rollback_goes_back(home: House) -> None:
+    await home.until((await home.deploy(cart="ok")).id, "done")
+    await home.until((await home.deploy(cart="better")).id, "done")
+    service = await home.service("cart")
+    await home.until(service.id, "serving")
+    second = await home.facts("cart")
+    assert home.running(service.id) == [f"{second.serving}.better"]
+
+    await home.operations.rollback(ADA, "local", "cart")
+    await home.until(service.id, "deploying")
+    await home.until(service.id, "serving")
+    back = await home.facts("cart")
+    assert (back.serving, back.previous) == (second.previous, second.serving)
+    assert home.running(service.id) == [f"{back.serving}.ok"]
+    assert len(await releases.list_of(home.db, home.world_id, service.id, 10)) == 2
+    await home.check_whole()
+
+
+@pytest.mark.parametrize(("run", "code"), [("broken", "BROKEN"), ("sick", "SICK")])
+async def test_what_fails_gives_way_to_the_release_before(home: House, run: str, code: str) -> None:
+    await home.until((await home.deploy(cart="ok")).id, "done")
+    before = await home.facts("cart")
+    change = await home.deploy(cart=run)
+    ended = await home.until(change.id, "failed")
+    (deployment,) = await home.deployments(change.id)
+    assert deployment.state == "rolled_back"
+    assert deployment.facts.reason is not None
+    assert deployment.facts.reason.code == code
+    assert ended.facts.reason is not None
+    assert "cart rolled back" in ended.facts.reason.summary
+    service = await home.service("cart")
+    await home.until(service.id, "serving")
+    assert (await home.facts("cart")).serving == before.serving
+    assert home.running(service.id) == [f"{before.serving}.ok"]
+
+
+async def test_a_first_release_that_fails_leaves_nothing(home: House) -> None:
+    change = await home.deploy(cart="sick")
+    await home.until(change.id, "failed")
+    (deployment,) = await home.deployments(change.id)
+    assert deployment.state == "failed"
+    service = await home.service("cart")
+    await home.until(service.id, "idle")
+    assert home.running(service.id) == []
+
+
+async def test_what_never_becomes_healthy_ends_at_its_deadline(home: House) -> None:
+    change = await home.deploy(cart="slow")
+    await home.until(change.id, "failed", seconds=15)
+    (deployment,) = await home.deployments(change.id)
+    assert deployment.facts.reason is not None
+    assert deployment.facts.reason.code == "DEADLINE_PASSED"
+    assert home.running((await home.service("cart")).id) == []
+
+
+async def test_what_fails_for_a_while_is_tried_again(home: House) -> None:
+    change = await home.deploy(cart="flaky")
+    await home.until(change.id, "done")
+    (deployment,) = await home.deployments(change.id)
+    assert deployment.facts.reason is None
+    assert deployment.attempt == 0
+
+
+async def test_a_refused_plan_fails_the_change_before_anything_starts(home: House) -> None:
+    change = await home.deploy(cart="ok", shop="refused")
+    ended = await home.until(change.id, "failed")
+    assert ended.facts.reason is not None
+    assert ended.facts.reason.code == "NOT_HERE"
+    assert ended.facts.reason.remedy == "Write another `run:`."
+    with pytest.raises(NotFound):
+        await home.service("cart")
+
+
+async def test_a_broken_manifest_says_where(home: House) -> None:
+    path = Path(home.source(cart="ok"))
+    (path / "deployd.yaml").write_text("deployd: 1\nservices:\n  cart: {rum: x}\n")
+    change = await home.operations.deploy(ADA, "local", str(path))
+    ended = await home.until(change.id, "failed")
+    assert ended.facts.reason is not None
+    assert ended.facts.reason.code == "INVALID_MANIFEST"
+    assert "deployd.yaml:3:10: " in ended.facts.reason.summary
+    assert "run" in ended.facts.reason.summary
+
+
+async def test_an_unknown_service_names_its_neighbour(home: House) -> None:
+    change = await home.operations.deploy(ADA, "local", home.source(cart="ok"), ["card"])
+    ended = await home.until(change.id, "failed")
+    assert ended.facts.reason is not None
+    assert "'cart'" in ended.facts.reason.remedy
+
+
+async def test_cancel_while_releasing_undoes_it(home: House) -> None:
+    change = await home.deploy(cart="hang")
+    while not (await home.get(change.id)).state == "applying" or not await home.deployments(change.id):
+        await asyncio.sleep(0.01)
+    (deployment,) = await home.deployments(change.id)
+    await home.until(deployment.id, "releasing")
+    await home.operations.cancel(ADA, change.id)
+    ended = await home.until(deployment.id, "cancelled")
+    assert ended.facts.reason is not None
+    assert "person:ada" in ended.facts.reason.summary
+    await home.until(change.id, "cancelled")
+    await home.until((await home.service("cart")).id, "idle")
+    await home.check_whole()
+
+
+async def test_a_newer_deployment_supersedes_one_that_waits(home: House) -> None:
+    first = await home.deploy(cart="hang")
+    while not (await home.get(first.id)).state == "applying" or not await home.deployments(first.id):
+        await asyncio.sleep(0.01)
+    (hanging,) = await home.deployments(first.id)
+    await home.until(hanging.id, "releasing")
+    second = await home.deploy(cart="ok")
+    await home.until(second.id, "applying")
+    third = await home.deploy(cart="best")
+    await home.until(second.id, "cancelled")
+    assert [one.state for one in await home.deployments(second.id)] == ["superseded"]
+    await home.operations.cancel(ADA, hanging.id)
+    await home.until(third.id, "done")
+    service = await home.service("cart")
+    await home.until(service.id, "serving")
+    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.best"]
+    await home.check_whole()
+
+
+async def test_suspend_resume_and_retire(home: House) -> None:
+    await home.until((await home.deploy(cart="ok")).id, "done")
+    service = await home.service("cart")
+    await home.until(service.id, "serving")
+    await home.operations.suspend(ADA, "local", "cart")
+    await home.until(service.id, "suspended")
+    assert home.running(service.id) == []
+    assert (await home.facts("cart")).health is Health.SUSPENDED
+    await home.operations.resume(ADA, "local", "cart")
+    await home.until(service.id, "serving")
+    while not home.running(service.id):
+        await asyncio.sleep(0.01)
+    await home.operations.retire(ADA, "local", "cart")
+    await home.until(service.id, "retired")
+    assert home.running(service.id) == []
+    await home.until((await home.deploy(cart="ok")).id, "done")
+    assert (await home.service("cart")).id != service.id
+    await home.check_whole()
+
+
+async def test_a_deployment_of_a_suspended_service_makes_it_serve(home: House) -> None:
+    await home.until((await home.deploy(cart="ok")).id, "done")
+    service = await home.service("cart")
+    await home.operations.suspend(ADA, "local", "cart")
+    await home.until(service.id, "suspended")
+    await home.until((await home.deploy(cart="sick")).id, "failed")
+    await home.until(service.id, "suspended")
+    assert home.running(service.id) == []
+    await home.until((await home.deploy(cart="ok")).id, "done")
+    await home.until(service.id, "serving")
+
+
+async def test_a_failed_deployment_can_be_retried_as_a_new_one(home: House) -> None:
+    change = await home.deploy(cart="sick")
+    await home.until(change.id, "failed")
+    (failed,) = await home.deployments(change.id)
+    await home.operations.retry(ADA, failed.id)
+    retried = await _another(home, failed.service_id, failed.id)
+    ended = await home.until(retried, "failed")
+    assert deployment_facts(ended).purpose == "retry"
+    assert (await home.get(failed.id)).state == "failed"
+
+
+async def _another(home: House, service_id: object, known: object) -> object:
+    from deployd.store import machines
+
+    while True:
+        for one in await machines.list_deployments(home.db, home.world_id, service_id, 5):
+            if one.id != known:
+                return one.id
+
+
+async def test_missing_and_stray_instances_are_put_right(home: House) -> None:
+    await home.until((await home.deploy(cart="ok")).id, "done")
+    service = await home.service("cart")
+    await home.until(service.id, "serving")
+    (name,) = home.running(service.id)
+    home.folder.remove(service.id, name)
+    home.folder.make(service.id, f"{service.id}.ok")  # an instance of a release that nobody serves
+    while home.running(service.id) != [name]:
+        await asyncio.sleep(0.01)
+    reasons = [one.reason.code for one in await home.history() if one.reason]
+    assert "RESTORED" in reasons
+
+
+async def test_idempotency_keys(home: House) -> None:
+    source = home.source(cart="ok")
+    first = await home.operations.deploy(ADA, "local", source, key="k1")
+    again = await home.operations.deploy(ADA, "local", source, key="k1")
+    assert first.id == again.id
+    with pytest.raises(Conflict):
+        await home.operations.deploy(ADA, "local", source, ["cart"], key="k1")
+    assert (await home.operations.deploy(ADA, "local", source, key="k2")).id != first.id
+    assert isinstance(first.facts, ChangeFacts)
+
+
+async def test_bad_requests_are_refused_with_what_would_be_right(home: House) -> None:
+    source = home.source(cart="ok")
+    with pytest.raises(NotFound, match="no world") as found:
+        await home.operations.deploy(ADA, "locl", source)
+    assert "'local'" in found.value.remedy
+    with pytest.raises(InputError, match="not absolute"):
+        await home.operations.deploy(ADA, "local", "relative")
+    with pytest.raises(InputError, match="no folder"):
+        await home.operations.deploy(ADA, "local", "/does/not/exist")
+    with pytest.raises(InputError, match="no capabilities"):
+        await home.operations.deploy(ADA, "system", source)
+    with pytest.raises(Unauthenticated):
+        await home.operations.deploy(None, "local", source)
+    with pytest.raises(Forbidden):
+        await home.operations.deploy(Actor("token:x", Role.VIEWER), "local", source)
+    with pytest.raises(NotFound):
+        await home.operations.suspend(ADA, "local", "nobody")

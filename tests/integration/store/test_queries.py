@@ -1,0 +1,21 @@
+"""Every query is valid SQL on the migrated schema."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from deployd.store.queries import QUERIES
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+async def test_every_query_can_be_prepared(dsn: str, name: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.prepare(QUERIES[name])
+    finally:
+        await connection.close()
+
+
+def test_there_are_queries() -> None:
+    assert {"claim", "commit", "wait_for", "read_transitions"} <= set(QUERIES)

@@ -1,0 +1,152 @@
+"""A deployer and a provisioner whose outside is a folder, so that it survives whoever is killed.
+
+Each instance is a file made with O_EXCL, each call a line in a journal: what exists, and how often it
+was made, can be counted afterwards by another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from uuid import UUID
+
+from deployd.drivers.api import (
+    Done,
+    Failed,
+    InstanceStatus,
+    Observation,
+    Plan,
+    Progress,
+    ReleaseSpec,
+    ResourceSpec,
+    ServiceRef,
+    Supports,
+    Wait,
+)
+from deployd.errors import Retryable
+from deployd.model.reason import Reason
+from deployd.model.state import Health
+
+
+class Folder:
+    """The outside world."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+
+    def note(self, line: str) -> None:
+        with (self.root / "journal").open("a") as file:
+            file.write(line + "\n")
+
+    def journal(self) -> list[str]:
+        path = self.root / "journal"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def make(self, owner: UUID, name: object) -> None:
+        folder = self.root / str(owner)
+        folder.mkdir(exist_ok=True)
+        try:
+            os.close(os.open(folder / str(name), os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return  # a lookup, never a failure
+        self.note(f"made {owner} {name}")
+
+    def remove(self, owner: UUID, name: object) -> None:
+        (self.root / str(owner) / str(name)).unlink(missing_ok=True)
+
+    def of(self, owner: UUID) -> list[str]:
+        folder = self.root / str(owner)
+        return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+class StandinDeployer:
+    """Behaves as its releases' `run:` says: `ok`, `slow`, `broken`, `sick`, `flaky`, `hang`."""
+
+    supports = Supports(runs="tree", bound_to_host=True)
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.flaked: dict[UUID, int] = {}
+        self.behaviour: dict[UUID, str] = {}
+
+    async def _breathe(self) -> None:
+        """A network's turn: somewhere to die, and somewhere to be interrupted."""
+        await asyncio.sleep(0)
+
+    async def plan(self, service: ServiceRef, release: ReleaseSpec) -> Plan:
+        await self._breathe()
+        if release.spec.run == "refused":
+            reason = Reason("NOT_HERE", f"{service.service} cannot run here", remedy="Write another `run:`.")
+            return Plan(refusals=(reason,))
+        return Plan(actions=(f"start {release.spec.run}",))
+
+    async def apply(self, service: ServiceRef, release: ReleaseSpec, *, alone: bool) -> Progress:
+        await self._breathe()
+        how = self.behaviour[release.release_id] = release.spec.run or "ok"
+        if how == "hang":
+            await asyncio.Event().wait()
+        if how == "flaky" and self.flaked.setdefault(release.release_id, 0) < 2:
+            self.flaked[release.release_id] += 1
+            raise Retryable("the network was busy")
+        if how == "broken":
+            return Failed(Reason("BROKEN", f"{service.service} does not start", evidence="exit status 3"))
+        self.folder.make(service.service_id, f"{release.release_id}.{how}")
+        await self._breathe()
+        if alone:
+            for name in self.folder.of(service.service_id):
+                if name.partition(".")[0] != str(release.release_id):
+                    self.folder.remove(service.service_id, name)
+        await self._breathe()
+        return Done()
+
+    async def observe(self, service: ServiceRef) -> Observation:
+        await self._breathe()
+        found = []
+        for name in self.folder.of(service.service_id):
+            release_id, _, how = name.partition(".")
+            health = {"sick": Health.DEGRADED, "slow": Health.PROGRESSING}.get(how, Health.HEALTHY)
+            reason = Reason("SICK", "it is sick", evidence="cough") if how == "sick" else None
+            found.append(
+                InstanceStatus(name, UUID(release_id), health, address="http://x", pid=1, reason=reason)
+            )
+        return Observation(tuple(found))
+
+    async def destroy(self, service: ServiceRef, release_id: UUID | None = None) -> Progress:
+        await self._breathe()
+        for name in self.folder.of(service.service_id):
+            if release_id is None or name.partition(".")[0] == str(release_id):
+                self.folder.remove(service.service_id, name)
+                await self._breathe()
+        return Done()
+
+
+class StandinProvisioner:
+    """Takes two calls to make something, as a cloud would."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+
+    async def apply(self, resource: ResourceSpec) -> Progress:
+        await asyncio.sleep(0)
+        if resource.settings.get("broken"):
+            return Failed(Reason("QUOTA", f"{resource.name}: the quota is used up"))
+        if "begun" not in self.folder.of(resource.resource_id):
+            self.folder.make(resource.resource_id, "begun")
+            await asyncio.sleep(0)
+            return Wait(0.01)
+        self.folder.make(resource.resource_id, "object")
+        await asyncio.sleep(0)
+        return Done({"url": "x://y"})
+
+    async def observe(self, resource: ResourceSpec) -> Health:
+        await asyncio.sleep(0)
+        return Health.HEALTHY if "object" in self.folder.of(resource.resource_id) else Health.MISSING
+
+    async def destroy(self, resource: ResourceSpec) -> Progress:
+        await asyncio.sleep(0)
+        for name in self.folder.of(resource.resource_id):
+            self.folder.remove(resource.resource_id, name)
+            await asyncio.sleep(0)
+        return Done()
