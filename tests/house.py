@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -40,11 +41,11 @@ class House:
     db: Database
     home: Path
     folder: Folder
-    deployer: StandinDeployer
     committer: Committer
     operations: Operations
     bus: Bus
     world_id: int
+    world: str
 
     def source(self, **services: str) -> str:
         """A working directory with a manifest of these services, each with its `run:`."""
@@ -56,8 +57,8 @@ class House:
         (path / "deployd.yaml").write_text("\n".join(lines) + "\n")
         return str(path)
 
-    async def deploy(self, **services: str) -> Machine:
-        return await self.operations.deploy(ADA, "local", self.source(**services))
+    async def deploy(self, key: str | None = None, **services: str) -> Machine:
+        return await self.operations.deploy(ADA, self.world, self.source(**services), key=key)
 
     async def get(self, machine_id: UUID) -> Machine:
         found = await machines.get(self.db, self.world_id, machine_id)
@@ -65,7 +66,7 @@ class House:
         return found
 
     async def service(self, name: str) -> Machine:
-        return await self.operations.service(ADA, "local", name)
+        return await self.operations.service(ADA, self.world, name)
 
     async def facts(self, name: str) -> ServiceFacts:
         facts = (await self.service(name)).facts
@@ -104,7 +105,7 @@ class House:
         """What must hold at rest: seq without a gap, no lease, no mail, each chain of states unbroken."""
         history = await self.history()
         assert [one.seq for one in history] == list(range(1, len(history) + 1))
-        assert all(a.at <= b.at for a, b in zip(history, history[1:], strict=False))
+        assert all(a.at <= b.at for a, b in itertools.pairwise(history))
         last: dict[UUID, str] = {}
         for one in history:
             assert last.get(one.machine_id) == one.from_state
@@ -141,6 +142,7 @@ async def house(
     lease: timedelta = timedelta(seconds=5),
     change: Callable[[Context], None] = lambda _: None,
     placements: Iterable[str] = ("here",),
+    world: str = "local",
 ) -> AsyncIterator[House]:
     """Everything runs while the context lasts."""
     folder = Folder(home / "outside")
@@ -148,15 +150,13 @@ async def house(
     change(ctx)
     bus = Bus(db)
     committer = Committer(db, bus.committed)
-    local = await worlds.get(db, "local")
+    local = await worlds.get(db, world)
     assert local is not None
     operations = Operations(db, committer, "here")
-    deployer = ctx.driver("deploy:process", {})
-    assert isinstance(deployer, StandinDeployer)
     async with bus.running():
         task = asyncio.create_task(committer.run())
         try:
-            home_ = House(db, home, folder, deployer, committer, operations, bus, local.world_id)
+            home_ = House(db, home, folder, committer, operations, bus, local.world_id, world)
             if works:
                 async with Worker(
                     ctx, committer, bus, acts, ANSWERS, placements=list(placements), lease=lease

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from pathlib import Path
 from uuid import UUID
 
@@ -62,7 +63,7 @@ class Folder:
 
 
 class StandinDeployer:
-    """Behaves as its releases' `run:` says: `ok`, `slow`, `broken`, `sick`, `flaky`, `hang`."""
+    """Behaves as its releases' `run:` says: `ok`, `slow`, `broken`, `sick`, `flaky`, `hang`, `moody`."""
 
     supports = Supports(runs="tree", bound_to_host=True)
 
@@ -80,6 +81,8 @@ class StandinDeployer:
         if release.spec.run == "refused":
             reason = Reason("NOT_HERE", f"{service.service} cannot run here", remedy="Write another `run:`.")
             return Plan(refusals=(reason,))
+        if release.spec.run == "moody":
+            return Plan(actions=(f"start at {time.monotonic()}",))
         return Plan(actions=(f"start {release.spec.run}",))
 
     async def apply(self, service: ServiceRef, release: ReleaseSpec, *, alone: bool) -> Progress:

@@ -13,7 +13,7 @@ from uuid import UUID
 from deployd.drivers.api import ReleaseSpec
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
-from deployd.engine.deployments import refusal
+from deployd.engine.deployments import hash_plan, refusal
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.services import SETTLED_DEPLOYMENT
 from deployd.errors import NotFound
@@ -60,6 +60,7 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     deployer = await context.deployer(machine.world_id, _CAPABILITY)
     folder = await context.tree(facts.source.tree)
     lines: list[str] = []
+    hashes: dict[str, str] = {}
     for spec in specs:
         service_id = await _service_id(context, machine.world_id, spec.name)
         service = await context.service_ref(machine.world_id, service_id, spec.name)
@@ -67,8 +68,9 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         if (reason := refusal(planned)) is not None:
             return Go("fail", facts=replace(facts, reason=reason), reason=reason)
         lines += [f"{spec.name}: {line}" for line in planned.actions]
-    digest = hashlib.sha256(encode([specs, facts.source, lines]).encode()).hexdigest()[:16]
-    facts = replace(facts, plan=tuple(lines), plan_hash=digest, reason=None)
+        hashes[spec.name] = hash_plan(spec, facts.source, planned.actions)
+    digest = hashlib.sha256(encode(hashes).encode()).hexdigest()[:16]
+    facts = replace(facts, plan=tuple(lines), hashes=hashes, plan_hash=digest, reason=None)
     approval = (await context.world(machine.world_id)).capabilities[_CAPABILITY].approval
     return Go("ask" if approval else "apply", facts=facts)
 
@@ -172,6 +174,7 @@ async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:
                     source=facts.source,
                     capability=_CAPABILITY,
                     approved_by=facts.approved_by,
+                    approved_hash=facts.hashes.get(spec.name) if facts.approved_by else None,
                 ),
                 facts.requested_by,
                 service_id=service_id,

@@ -108,7 +108,8 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     )
     capability = (await context.world(machine.world_id)).capabilities[facts.capability]
     # Who rolls back has looked at it, and must not be held up.
-    if capability.approval and facts.approved_by is None and facts.purpose != "rollback":
+    approved = facts.approved_hash == facts.plan_hash or facts.purpose == "rollback"
+    if capability.approval and not approved:
         return Go("ask", facts=facts)
     return Go("planned", facts=facts)
 
@@ -237,7 +238,8 @@ async def answer(context: Context, machine: Machine, request: Request) -> Outcom
             machine.state == DeploymentState.AWAITING_APPROVAL
             and request.payload.get("plan_hash") == facts.plan_hash
         ):
-            return Go("approve", facts=replace(facts, approved_by=request.actor))
+            facts = replace(facts, approved_by=request.actor, approved_hash=facts.plan_hash)
+            return Go("approve", facts=facts)
         case "retry" if _RUNNER.states[machine.state].final and machine.state != DeploymentState.SUCCEEDED:
             return Stay(births=(_retry(machine, request),))
         case _:

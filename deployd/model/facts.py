@@ -91,6 +91,8 @@ class DeploymentFacts:
     notes: tuple[str, ...] = ()
     plan_hash: str | None = None
     """What an approval holds for."""
+    approved_hash: str | None = None
+    """The plan that somebody approved."""
     approved_by: str | None = None
     address: str | None = None
     reason: Reason | None = None
@@ -109,8 +111,10 @@ class ChangeFacts:
     deployments: tuple[UUID, ...] = ()
     plan: tuple[str, ...] = ()
     """What it will do, for people, one line each."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Of each service's plan."""
     plan_hash: str | None = None
-    """What an approval holds for."""
+    """Of all of them: what an approval holds for."""
     approved_by: str | None = None
     cancelled: bool = False
     reason: Reason | None = None

@@ -130,7 +130,7 @@ async def end(process: Process) -> None:
     if process.returncode is not None:
         return
     try:
-        os.killpg(process.pid, signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass  # it ended in this moment
     await process.wait()

@@ -25,7 +25,7 @@ OUR_DISK = re.compile(r"No space left on device|Disk quota exceeded|repository d
 """It is deployd's own folder that cannot be written to."""
 NO_COMMIT = re.compile(r"^error: '(.+?)/?' does not have a commit checked out", re.MULTILINE)
 
-ATTRIBUTES = "* -eol -crlf -ident -filter -working-tree-encoding\n"
+ATTRIBUTES = "* -text -eol -crlf -ident -filter -working-tree-encoding\n"
 """In $GIT_DIR/info they overrule the .gitattributes of a tree: files come out as the bytes that went in."""
 
 UNFINISHED = "unfinished-"

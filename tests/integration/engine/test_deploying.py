@@ -12,7 +12,8 @@ from deployd.errors import Conflict, Forbidden, InputError, NotFound, Unauthenti
 from deployd.model.actor import Actor, Role
 from deployd.model.facts import ChangeFacts
 from deployd.model.state import Health
-from deployd.store import releases
+from deployd.model.world import Capability
+from deployd.store import releases, worlds
 from deployd.store.database import Database
 from tests.house import ADA, House, deployment_facts, house
 
@@ -143,7 +144,7 @@ async def test_an_unknown_service_names_its_neighbour(home: House) -> None:
 
 async def test_cancel_while_releasing_undoes_it(home: House) -> None:
     change = await home.deploy(cart="hang")
-    while not (await home.get(change.id)).state == "applying" or not await home.deployments(change.id):
+    while (await home.get(change.id)).state != "applying" or not await home.deployments(change.id):
         await asyncio.sleep(0.01)
     (deployment,) = await home.deployments(change.id)
     await home.until(deployment.id, "releasing")
@@ -158,7 +159,7 @@ async def test_cancel_while_releasing_undoes_it(home: House) -> None:
 
 async def test_a_newer_deployment_supersedes_one_that_waits(home: House) -> None:
     first = await home.deploy(cart="hang")
-    while not (await home.get(first.id)).state == "applying" or not await home.deployments(first.id):
+    while (await home.get(first.id)).state != "applying" or not await home.deployments(first.id):
         await asyncio.sleep(0.01)
     (hanging,) = await home.deployments(first.id)
     await home.until(hanging.id, "releasing")
@@ -268,3 +269,37 @@ async def test_bad_requests_are_refused_with_what_would_be_right(home: House) ->
         await home.operations.deploy(Actor("token:x", Role.VIEWER), "local", source)
     with pytest.raises(NotFound):
         await home.operations.suspend(ADA, "local", "nobody")
+
+
+async def test_where_the_world_asks_for_approval_nothing_starts_before(
+    database: Database, tmp_path: Path
+) -> None:
+    await worlds.add(database, "careful", {"main": Capability("deploy:process", approval=True)})
+    async with house(database, tmp_path, world="careful") as home:
+        change = await home.deploy(cart="ok")
+        waiting = await home.until(change.id, "awaiting_approval")
+        assert isinstance(waiting.facts, ChangeFacts)
+        assert waiting.facts.plan == ("cart: start ok",)
+        assert waiting.facts.plan_hash is not None
+        with pytest.raises(Conflict, match="another one"):
+            await home.operations.approve(ADA, change.id, "0" * 16)
+        with pytest.raises(Forbidden):
+            await home.operations.approve(Actor("x", Role.DEVELOPER), change.id, waiting.facts.plan_hash)
+        await home.operations.approve(ADA, change.id, waiting.facts.plan_hash)
+        await home.until(change.id, "done")
+        (deployment,) = await home.deployments(change.id)
+        assert deployment_facts(deployment).approved_by == "person:ada"
+
+
+async def test_an_approval_does_not_hold_for_another_plan(database: Database, tmp_path: Path) -> None:
+    await worlds.add(database, "careful", {"main": Capability("deploy:process", approval=True)})
+    async with house(database, tmp_path, world="careful") as home:
+        change = await home.deploy(cart="moody")  # its plan is another one each time
+        waiting = await home.until(change.id, "awaiting_approval")
+        assert isinstance(waiting.facts, ChangeFacts)
+        await home.operations.approve(ADA, change.id, str(waiting.facts.plan_hash))
+        while not (made := await home.deployments(change.id)):
+            await asyncio.sleep(0.01)
+        asked = await home.until(made[0].id, "awaiting_approval")
+        await home.operations.approve(ADA, asked.id, str(deployment_facts(asked).plan_hash))
+        await home.until(change.id, "done")

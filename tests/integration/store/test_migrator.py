@@ -8,7 +8,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from itertools import count
 from pathlib import Path
 
 import asyncpg
@@ -21,7 +20,6 @@ from deployd.store.migrator import LOCK, migrate
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NUMBERS = count(1)
 MIGRATE = """
 import asyncio, sys
 from pathlib import Path
@@ -44,14 +42,11 @@ async def server() -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def dsn(server: str) -> str:
-    """A database of the test's own, empty."""
-    name = f"test_{next(NUMBERS)}"
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(f"create database {name}")
-    finally:
-        await connection.close()
-    return server.replace("@/deployd?", f"@/{name}?")
+    """An empty database."""
+    await fetch(server, "drop schema public cascade")
+    await fetch(server, "create schema public")
+    await fetch(server, "grant usage on schema public to public")
+    return server
 
 
 @pytest.fixture
@@ -208,12 +203,11 @@ async def test_who_migrates_for_too_long_is_named(dsn: str, folder: Path) -> Non
 
 
 async def test_a_role_that_may_not_create_tables_is_refused(dsn: str, folder: Path) -> None:
-    name = f"reader_{next(NUMBERS)}"
-    await fetch(dsn, f"create role {name} login password 'x'")
+    await fetch(dsn, "create role reader login password 'x'")
     _, _, where = dsn.partition("@")
 
     with pytest.raises(MigrationError, match="permission denied"):
-        await migrate(f"postgresql://{name}:x@{where}", folder)
+        await migrate(f"postgresql://reader:x@{where}", folder)
 
 
 async def test_a_database_that_is_not_there_is_told_without_its_password(folder: Path) -> None:

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from deployd.drivers.api import Done, DriverContext, InstanceStatus, LogLine, Progress, ReleaseSpec, ServiceRef, Wait
+from deployd.drivers.api import (
+    Done,
+    DriverContext,
+    InstanceStatus,
+    LogLine,
+    Progress,
+    ReleaseSpec,
+    ServiceRef,
+    Wait,
+)
 from deployd.drivers.process.driver import ProcessDeployer
 from deployd.drivers.process.driver import create as create_process
 from deployd.drivers.process.instance import read_status

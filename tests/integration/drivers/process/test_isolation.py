@@ -59,7 +59,22 @@ async def test_a_service_is_alone(place: Place, monkeypatch: pytest.MonkeyPatch)
     assert "secret" not in env["PATH"]
     assert "relative" not in env["PATH"]
     assert {name for name in env if name.startswith(("DEPLOYD", "PG", "PYTHON", "VIRTUAL"))} == set()
-    assert set(env) <= {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "GREETING", "PORT", "PORT_HTTP", "PORT_ADMIN_API", "PWD", "OLDPWD", "_", "SHLVL", "LC_CTYPE"}
+    assert set(env) <= {
+        "PATH",
+        "HOME",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "GREETING",
+        "PORT",
+        "PORT_HTTP",
+        "PORT_ADMIN_API",
+        "PWD",
+        "OLDPWD",
+        "_",
+        "SHLVL",
+        "LC_CTYPE",
+    }
     assert seen["privileges"] == "1"
     assert seen["session"]
     assert seen["cwd"] == str(place.tree)
@@ -79,7 +94,9 @@ async def test_a_service_is_alone(place: Place, monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_memory_is_limited(place: Place) -> None:
-    program = "import resource\nprint(resource.getrlimit(resource.RLIMIT_DATA)[0], flush=True)\nx = b'x' * 2**28"
+    program = (
+        "import resource\nprint(resource.getrlimit(resource.RLIMIT_DATA)[0], flush=True)\nx = b'x' * 2**28"
+    )
     from deployd.model.spec import SizeSpec
 
     release = place.python(program, size=SizeSpec(cpu=0.5, memory=2**27))

@@ -34,7 +34,10 @@ time.sleep(60)
 
 
 async def test_a_shell_line_gives_its_signals_to_the_program(place: Place) -> None:
-    place.write("wait.py", "import signal,sys,time\nsignal.signal(15, lambda *_: sys.exit(print('got it', flush=True)))\nprint('up', sys.argv[1], flush=True)\ntime.sleep(60)")
+    place.write(
+        "wait.py",
+        "import signal,sys,time\nsignal.signal(15, lambda *_: sys.exit(print('got it', flush=True)))\nprint('up', sys.argv[1], flush=True)\ntime.sleep(60)",
+    )
     release = place.release("/usr/bin/python3 wait.py $WORD", env={"WORD": "expanded"})
     await place.apply(release)
     await place.logged("up expanded")
@@ -100,7 +103,10 @@ async def test_what_a_killed_supervisor_left_is_ended(place: Place) -> None:
 
 async def test_who_ignores_the_signal_is_killed_with_all_its_own(place: Place) -> None:
     token = str(uuid4())
-    place.write("stubborn.sh", "trap '' TERM\nsetsid sleep 500 &\nsleep 500 &\necho ready\nwhile :; do wait; sleep 500; done\n")
+    place.write(
+        "stubborn.sh",
+        "trap '' TERM\nsetsid sleep 500 &\nsleep 500 &\necho ready\nwhile :; do wait; sleep 500; done\n",
+    )
     release = place.release("/bin/sh stubborn.sh", env={"TOKEN": token})
     await place.apply(release)
     await place.logged("ready")

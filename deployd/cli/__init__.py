@@ -1,0 +1,1 @@
+"""The command line: a client of the server's GraphQL API, one module for each group of verbs."""

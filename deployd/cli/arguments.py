@@ -1,0 +1,134 @@
+"""The verbs and their arguments."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from deployd.cli.exits import EPILOG
+
+__all__ = ["parser"]
+
+_DESCRIPTION = "Deploys services into worlds, and manages the infrastructure they need."
+Verb = Callable[..., argparse.ArgumentParser]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Parsed arguments have `run`, the verb's `module:function`, and what the verb declares here."""
+    top = argparse.ArgumentParser(
+        prog="deployd",
+        description=_DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", dest="verb", required=True)
+    common = _common()
+
+    def verb(name: str, run: str, text: str, description: str = "") -> argparse.ArgumentParser:
+        one = verbs.add_parser(
+            name,
+            help=text,
+            description=description or f"{text[0].upper()}{text[1:]}.",
+            parents=[common],
+            allow_abbrev=False,
+        )
+        one.set_defaults(run=f"deployd.cli.{run}")
+        return one
+
+    _serving(verb)
+    _deploying(verb)
+    _looking(verb)
+    _steering(verb)
+    verb("version", "looking:version", "say the version of this program and of the server")
+    return top
+
+
+def _common() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("common options")
+    group.add_argument("--world", metavar="NAME", help="the world (DEPLOYD_WORLD, else local)")
+    group.add_argument("--server", metavar="URL", help="the server (DEPLOYD_SERVER, else this host's)")
+    group.add_argument(
+        "--json", action="store_true", help="for programs: one document, or one object a line for what is live"
+    )
+    group.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR)")
+    return common
+
+
+def _serving(verb: Verb) -> None:
+    up = verb(
+        "up",
+        "up:up",
+        "deploy a folder here, starting the server when none runs",
+        "Deploys a folder's services on this host, starting the server when none runs, and stays: shows "
+        "health, restarts and logs. Ctrl-C suspends these services and stops the server it started.",
+    )
+    up.add_argument("path", nargs="?", default=".", metavar="PATH", help="the folder (else the present one)")
+    up.add_argument("-d", "--detach", action="store_true", help="return once it serves, and leave all running")
+    verb("down", "down:down", "suspend all services of the world and stop the server of this host")
+    verb("serve", "serve:serve", "run the server in the foreground")
+
+
+def _deploying(verb: Verb) -> None:
+    deploy = verb("deploy", "deploying:deploy", "deploy a folder's services")
+    deploy.add_argument(
+        "path", nargs="?", default=".", metavar="PATH", help="the folder (else the present one)"
+    )
+    deploy.add_argument(
+        "--service", action="append", default=[], metavar="NAME", help="only this one; may be repeated"
+    )
+    _no_wait(deploy)
+    rollback = verb("rollback", "deploying:rollback", "make a service serve an earlier release")
+    rollback.add_argument("service", metavar="SERVICE")
+    rollback.add_argument(
+        "--to", type=int, metavar="RELEASE-NUMBER", help="which one (else the one it served before)"
+    )
+    _no_wait(rollback)
+    retry = verb("retry", "deploying:retry", "try a deployment that failed once more")
+    _machine(retry)
+    _no_wait(retry)
+
+
+def _looking(verb: Verb) -> None:
+    status = verb("status", "looking:status", "show the world's services, or one in detail")
+    status.add_argument("service", nargs="?", metavar="SERVICE")
+    history = verb("history", "looking:history", "show a service's deployments, newest first")
+    history.add_argument("service", metavar="SERVICE")
+    history.add_argument(
+        "-n", "--limit", type=_count, default=20, metavar="N", help="how many at most (20)"
+    )
+    logs = verb("logs", "logs:logs", "show what a service wrote")
+    logs.add_argument("service", metavar="SERVICE")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with what it writes from now on")
+    logs.add_argument("-n", "--tail", type=_count, metavar="N", help="only the last N lines")
+
+
+def _steering(verb: Verb) -> None:
+    cancel = verb("cancel", "steering:cancel", "cancel a change or a deployment")
+    _machine(cancel)
+    approve = verb("approve", "steering:approve", "approve the plan of a change or a deployment")
+    _machine(approve)
+    approve.add_argument("--plan", metavar="HASH", help="only if its plan still is the one with this hash")
+    for name, text in (
+        ("suspend", "stop a service until it is resumed or deployed"),
+        ("resume", "let a suspended service serve again"),
+        ("retire", "end a service for good; its history is kept"),
+    ):
+        one = verb(name, f"steering:{name}", text)
+        one.add_argument("service", metavar="SERVICE")
+        _no_wait(one)
+
+
+def _machine(one: argparse.ArgumentParser) -> None:
+    one.add_argument("id", metavar="ID", help="its id, or a service's name for that one's latest deployment")
+
+
+def _no_wait(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--no-wait", action="store_true", help="return as soon as it is asked for")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)

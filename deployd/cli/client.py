@@ -1,0 +1,219 @@
+"""The client of the server's GraphQL API: queries, mutations, and subscriptions that miss nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from deployd import errors
+from deployd.cli.exits import ServerUnreachable
+from deployd.errors import DeploydError, Forbidden, ManifestError, Unauthenticated
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["Client", "Json"]
+
+Json = dict[str, Any]
+
+PATH = "/graphql"
+PROTOCOL = "graphql-transport-ws"
+ANSWERING = 30.0
+"""Seconds within which a query has to be answered."""
+PATIENCE = 60.0
+"""Seconds for which a subscription tries to come back before it gives up."""
+FIRST_PAUSE, LAST_PAUSE = 0.1, 2.0
+"""Seconds between two tries to come back, doubled each time."""
+HEARTBEAT = 15.0
+"""Seconds between two pings, so that a dead connection is noticed."""
+LARGEST_MESSAGE = 64 * 2**20
+_REFUSALS: Mapping[int, type[DeploydError]] = {4401: Unauthenticated, 4403: Forbidden}
+_OURS_TO_MEND = (4400, 4406, 4409, 4429)
+"""Codes of the protocol by which coming back would only repeat the fault."""
+_CLASSES = {
+    one.code: one
+    for one in vars(errors).values()
+    if isinstance(one, type) and issubclass(one, DeploydError) and one is not ManifestError
+}
+
+
+class Client:
+    """A connection to one server. Use it as an asynchronous context."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        """`url` without a slash at its end."""
+        self.url = url
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        import aiohttp
+
+        self._session = aiohttp.ClientSession(
+            headers=self._headers, timeout=aiohttp.ClientTimeout(total=ANSWERING, sock_connect=5)
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def query(self, document: str, variables: Json | None = None, *, patience: float = 0) -> Json:
+        """The answer's data. For `patience` seconds it is asked again when the server does not answer.
+
+        Patience is for what may be repeated. Raises ServerUnreachable, and what the server answered.
+        """
+        until, pause = time.monotonic() + patience, FIRST_PAUSE
+        while True:
+            try:
+                return await self._ask(document, variables or {})
+            except ServerUnreachable:
+                if time.monotonic() + pause > until:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+
+    async def mutate(self, document: str, variables: Json, *, patience: float = 0) -> Json:
+        """The thing that the document's only mutation answers; its Problem is raised."""
+        data = await self.query(document, variables, patience=patience)
+        thing: Json = next(iter(data.values()))
+        if thing["__typename"] == "Problem":
+            raise _error(thing["code"], thing["message"], thing["remedy"], thing["evidence"])
+        return thing
+
+    async def subscribe(
+        self,
+        document: str,
+        variables: Json,
+        *,
+        patience: float = PATIENCE,
+        lost: Callable[[], None] | None = None,
+    ) -> AsyncIterator[Json]:
+        """What the document's only field yields, until the server says that it is complete.
+
+        A connection that breaks is made anew, going on `after` the last `cursor`: nothing is missed and
+        nothing comes twice. `lost` is called once for each break. Raises as `query` does.
+        """
+        variables = dict(variables)
+        broken_at: float | None = None
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async for value in self._listen(document, variables):
+                    broken_at, pause = None, FIRST_PAUSE
+                    variables["after"] = value.get("cursor", variables.get("after"))
+                    yield value
+                return
+            except ServerUnreachable:
+                now = time.monotonic()
+                if broken_at is None:
+                    broken_at = now
+                    if lost is not None:
+                        lost()
+                if now + pause > broken_at + patience:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_PAUSE)
+
+    async def _ask(self, document: str, variables: Json) -> Json:
+        import aiohttp
+
+        assert self._session is not None, "use it as an asynchronous context"
+        try:
+            async with self._session.post(
+                self.url + PATH, json={"query": document, "variables": variables}
+            ) as response:
+                try:
+                    body = await response.json(content_type=None)
+                except ValueError:
+                    body = None
+                status = response.status
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreachable(str(error) or type(error).__name__) from error
+        if isinstance(body, dict) and (body.get("errors") or isinstance(body.get("data"), dict)):
+            return _data(body)
+        if status in (401, 403):
+            raise (Unauthenticated if status == 401 else Forbidden)(remedy="Set DEPLOYD_TOKEN to a valid token.")
+        raise self._unreachable(f"it answered POST {PATH} with status {status} and no GraphQL")
+
+    async def _listen(self, document: str, variables: Json) -> AsyncIterator[Json]:
+        """One connection's worth. Raises ServerUnreachable when it breaks."""
+        import aiohttp
+
+        assert self._session is not None, "use it as an asynchronous context"
+        try:
+            async with self._session.ws_connect(
+                self.url + PATH, protocols=(PROTOCOL,), heartbeat=HEARTBEAT, max_msg_size=LARGEST_MESSAGE
+            ) as socket:
+                await socket.send_json({"type": "connection_init", "payload": self._headers})
+                async for frame in socket:
+                    if frame.type is not aiohttp.WSMsgType.TEXT:
+                        continue
+                    message = frame.json()
+                    match message.get("type"):
+                        case "connection_ack":
+                            await socket.send_json(
+                                {
+                                    "id": "1",
+                                    "type": "subscribe",
+                                    "payload": {"query": document, "variables": variables},
+                                }
+                            )
+                        case "ping":
+                            await socket.send_json({"type": "pong"})
+                        case "next":
+                            value: Json = next(iter(_data(message["payload"]).values()))
+                            yield value
+                        case "error":
+                            _data({"errors": message["payload"]})
+                        case "complete":
+                            return
+                code = socket.close_code or 1006
+        except aiohttp.WSServerHandshakeError as error:
+            if error.status in (401, 403):
+                refused = Unauthenticated if error.status == 401 else Forbidden
+                raise refused(remedy="Set DEPLOYD_TOKEN to a valid token.") from error
+            raise self._unreachable(f"it answered the subscription with status {error.status}") from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreachable(str(error) or type(error).__name__) from error
+        if code in _REFUSALS:
+            raise _REFUSALS[code](remedy="Set DEPLOYD_TOKEN to a valid token.")
+        if code in _OURS_TO_MEND:
+            raise DeploydError(
+                f"the server at {self.url} ended the subscription with code {code}",
+                remedy="Compare the versions of both sides: `deployd version`.",
+            )
+        raise self._unreachable(f"the connection was closed with code {code}")
+
+    def _unreachable(self, evidence: str) -> ServerUnreachable:
+        return ServerUnreachable(
+            f"the server at {self.url} does not answer",
+            evidence=evidence,
+            remedy="Start one by `deployd up` or `deployd serve`, or name another by --server.",
+        )
+
+
+def _data(body: Json) -> Json:
+    """The data of an answer. Raises its first error, under the class that its code names."""
+    if problems := body.get("errors"):
+        first = problems[0]
+        more = first.get("extensions") or {}
+        raise _error(
+            str(more.get("code", "")),
+            str(first.get("message", "")),
+            str(more.get("remedy") or ""),
+            str(more.get("evidence") or ""),
+        )
+    data: Json = body["data"]
+    return data
+
+
+def _error(code: str, message: str, remedy: str, evidence: str) -> DeploydError:
+    if code == ManifestError.code:
+        return ManifestError(tuple(message.splitlines()))
+    return _CLASSES.get(code, DeploydError)(message, remedy=remedy, evidence=evidence)

@@ -1,0 +1,62 @@
+"""Ctrl-C and its like (SIGINT, SIGTERM, SIGHUP) as an exception at one place, not anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+__all__ = ["Interrupted", "Interrupts"]
+
+T = TypeVar("T")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(Exception):  # noqa: N818 - no error: somebody's wish
+    """The user wants an end."""
+
+
+class Interrupts:
+    """While it is entered, a signal cancels what `guard` runs; each `guard` is ended by one more signal."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._pending = False
+        self._heard: list[signal.Signals] = []
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        for one in SIGNALS:
+            if signal.getsignal(one) is not signal.SIG_IGN:  # nohup wants SIGHUP ignored, and a script's & SIGINT
+                loop.add_signal_handler(one, self._hear)
+                self._heard.append(one)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for one in self._heard:
+            asyncio.get_running_loop().remove_signal_handler(one)
+
+    async def guard(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`. Raises Interrupted, once `work` has cleaned up, when a signal comes."""
+        self._task = asyncio.ensure_future(work)
+        if self._pending:
+            self._task.cancel()
+        try:
+            return await self._task
+        except asyncio.CancelledError:
+            if not self._pending:
+                self._task.cancel()
+                raise
+            self._pending = False
+            raise Interrupted from None
+        finally:
+            self._task = None
+
+    def _hear(self) -> None:
+        self._pending = True
+        if self._task is not None:
+            self._task.cancel()

@@ -1,0 +1,183 @@
+"""How far a change and its deployments have come, from transitions and snapshots. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from deployd.cli.client import Json
+from deployd.cli.exits import ExitCode
+from deployd.model.state import ChangeState, DeploymentState
+
+__all__ = ["Attempt", "Progress", "Step", "word"]
+
+GOOD = frozenset({DeploymentState.SUCCEEDED.value})
+GIVEN_UP = frozenset({DeploymentState.CANCELLED.value, DeploymentState.SUPERSEDED.value})
+BAD = frozenset({DeploymentState.FAILED.value, DeploymentState.ROLLED_BACK.value})
+FINAL = GOOD | GIVEN_UP | BAD
+FINAL_CHANGE = frozenset(
+    state.value
+    for state in (ChangeState.DONE, ChangeState.PARTLY, ChangeState.FAILED, ChangeState.CANCELLED)
+)
+TURNING = frozenset({DeploymentState.ROLLING_BACK.value, DeploymentState.CANCELLING.value})
+"""What a step leads to that came to nothing."""
+
+
+def word(state: str) -> str:
+    """A state as the model writes it; GraphQL's enums are in capitals."""
+    return state.lower()
+
+
+@dataclass(slots=True)
+class Step:
+    """One state, and how long it lasted."""
+
+    state: str
+    at: datetime
+    """When it began, by the server's clock."""
+    seen: float
+    """When we heard of it, by our monotonic clock."""
+    seconds: float | None = None
+    """None while it lasts."""
+
+    def lasted(self, now: float) -> float:
+        """Seconds, so far or in the end."""
+        return max(0.0, now - self.seen) if self.seconds is None else self.seconds
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A machine that works towards an end: a deployment, or the change itself (which has no name)."""
+
+    id: str
+    name: str = ""
+    service_id: str | None = None
+    state: str = ""
+    steps: list[Step] = field(default_factory=list)
+    address: str | None = None
+    release: int | None = None
+    plan: list[str] = field(default_factory=list)
+    plan_hash: str | None = None
+    reason: Json | None = None
+    created_at: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self.state in (FINAL if self.name else FINAL_CHANGE)
+
+    @property
+    def failed_in(self) -> str | None:
+        """The state in which it went wrong, once it is on its way back or has ended badly."""
+        if self.state not in BAD | TURNING | GIVEN_UP:
+            return None
+        working = [step.state for step in self.steps if step.state not in FINAL | TURNING]
+        return working[-1] if working else None
+
+    def take(self, transition: Json, now: float) -> None:
+        """Go on by one step."""
+        at = datetime.fromisoformat(transition["at"])
+        state = word(transition["toState"])
+        if self.steps:
+            last = self.steps[-1]
+            if last.state == state:
+                return
+            last.seconds = max(0.0, (at - last.at).total_seconds())
+        self.steps.append(Step(state, at, now))
+        self.state = state
+        if self.finished:
+            self.steps[-1].seconds = 0.0
+        self.reason = transition["reason"] or self.reason
+
+    def absorb(self, snapshot: Json, *, last: bool = False) -> None:
+        """What a query says of it. Its state is the transitions' to tell, unless nothing follows any more."""
+        self.state = word(snapshot["state"]) if last or not self.state else self.state
+        self.reason = snapshot["reason"] or self.reason
+        self.plan = snapshot["plan"]
+        self.plan_hash = snapshot["planHash"]
+        self.created_at = snapshot["createdAt"]
+        if "service" in snapshot:
+            self.name = snapshot["service"]
+            self.service_id = snapshot["serviceId"]
+            self.address = snapshot["address"]
+            self.release = (snapshot["release"] or {}).get("number")
+
+    def seconds(self, now: float) -> float:
+        """How long it took, or has taken so far."""
+        return sum(step.lasted(now) for step in self.steps)
+
+
+@dataclass(slots=True)
+class Progress:
+    """A change with its deployments, or (without one) deployments that are followed by themselves."""
+
+    change: Attempt | None = None
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing more to come."""
+        if self.change is not None:
+            return self.change.finished
+        return bool(self.attempts) and all(one.finished for one in self.attempts.values())
+
+    @property
+    def services(self) -> list[str]:
+        """The names of the services it works at."""
+        return [one.name for one in self.attempts.values()]
+
+    def concerns(self, transition: Json) -> bool:
+        """Whether it is a step of one of these machines, or of a service of theirs."""
+        machine = transition["machineId"]
+        if machine in self.attempts or (self.change is not None and self.change.id == machine):
+            return True
+        return any(one.service_id == machine for one in self.attempts.values())
+
+    def name_of(self, transition: Json) -> str:
+        """The service that a transition is about; empty for the change's own."""
+        if attempt := self.attempts.get(transition["machineId"]):
+            return attempt.name
+        for attempt in self.attempts.values():
+            if transition["serviceId"] == attempt.service_id:
+                return attempt.name
+        return ""
+
+    def take(self, transition: Json, now: float) -> None:
+        """Go on by one step of one of these machines."""
+        machine = transition["machineId"]
+        if self.change is not None and self.change.id == machine:
+            self.change.take(transition, now)
+        elif (attempt := self.attempts.get(machine)) is not None:
+            attempt.take(transition, now)
+
+    def absorb(self, snapshot: Json, *, last: bool = False) -> None:
+        """What a query of the change (or of a deployment) says."""
+        if self.change is not None:
+            self.change.absorb(snapshot, last=last)
+        for one in snapshot["deployments"] if self.change is not None else [snapshot]:
+            self.attempts.setdefault(one["id"], Attempt(one["id"])).absorb(one, last=last)
+
+    def exit_code(self) -> ExitCode:
+        """What its end means for a script."""
+        states = {one.state for one in self.attempts.values()}
+        if states & BAD or (self.change is not None and self.change.state == ChangeState.FAILED):
+            return ExitCode.FAILED
+        if states & GIVEN_UP or (self.change is not None and self.change.state == ChangeState.CANCELLED):
+            return ExitCode.CANCELLED
+        return ExitCode.DONE
+
+    def failures(self) -> list[tuple[str, Json]]:
+        """What failed, each with its reason: a title such as `hello failed in verifying`."""
+        found = [(one, one.reason) for one in self.attempts.values() if one.state in BAD | GIVEN_UP]
+        told = [(_title(one), reason) for one, reason in found if reason is not None]
+        if not told and self.change is not None and self.exit_code() and self.change.reason is not None:
+            state = self.change.state.replace("_", " ")
+            return [(f"the change {'was cancelled' if state == 'cancelled' else state}", self.change.reason)]
+        return told
+
+
+def _title(attempt: Attempt) -> str:
+    ended = {"failed": "failed", "rolled_back": "failed and was rolled back"}
+    how = ended.get(attempt.state, f"was {attempt.state}")
+    where = f" in {attempt.failed_in}" if attempt.failed_in else ""
+    return f"{attempt.name} {how}{where}"

@@ -1,0 +1,1 @@
+"""GraphQL, the one API: one module for each aggregate with its types, queries, mutations, subscriptions."""

@@ -1,0 +1,73 @@
+"""What resolvers may use: the API's parts, made once, and the context of one request or connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import strawberry
+
+from deployd.access.policy import Action, require
+from deployd.drivers.api import Deployer
+from deployd.engine.bus import Bus
+from deployd.engine.operations import Operations
+from deployd.graphql.loaders import Loaders
+from deployd.model.actor import Actor
+from deployd.store.database import Database
+
+__all__ = ["Api", "Context", "Info", "Reauthenticate"]
+
+Reauthenticate = Callable[[], Awaitable[Actor | None]]
+"""Who the caller is now. Raises Unauthenticated once its token does not count any more."""
+
+RECHECK = 30.0  # seconds that a subscription may go on without asking again whether it may
+
+
+@dataclass(frozen=True)
+class Api:
+    """Made once, in the composition root."""
+
+    operations: Operations
+    db: Database
+    bus: Bus
+    deployer: Callable[[int, str], Awaitable[Deployer]]
+    """The deployer behind a world's capability. Raises Unsupported."""
+
+
+class Context:
+    """One for each HTTP request, and one for each websocket."""
+
+    def __init__(self, api: Api, actor: Actor | None, reauthenticate: Reauthenticate | None = None) -> None:
+        self.api = api
+        self.actor = actor
+        self.reauthenticate = reauthenticate
+        self.loaders = Loaders(api.db)
+        self.connection_params: dict[str, object] | None = None
+        """The payload of a websocket's `connection_init`."""
+
+    @property
+    def operations(self) -> Operations:
+        """What can be asked."""
+        return self.api.operations
+
+    def watch_permission(self) -> Callable[[], Awaitable[None]]:
+        """A check for loops that live long: looks anew at who calls, at most every 30 seconds.
+
+        It raises Unauthenticated or Forbidden once the caller may not look any more.
+        """
+        checked = asyncio.get_running_loop().time()
+
+        async def check() -> None:
+            nonlocal checked
+            now = asyncio.get_running_loop().time()
+            if now - checked >= RECHECK and self.reauthenticate is not None:
+                self.actor = await self.reauthenticate()
+                checked = now
+            require(self.actor, Action.VIEW)
+
+        return check
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

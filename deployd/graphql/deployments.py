@@ -1,0 +1,219 @@
+"""Deployments and the releases that they make services serve."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+import strawberry
+
+from deployd.errors import NotFound
+from deployd.graphql.context import Context, Info
+from deployd.graphql.cursor import Cursor
+from deployd.graphql.feed import BATCH, check_cursor, follow
+from deployd.graphql.problem import or_none, parse_id
+from deployd.graphql.scalars import CursorText, DeploymentState
+from deployd.graphql.transitions import After, Reason, Transition
+from deployd.machines import TABLES
+from deployd.model import machine as model
+from deployd.model import release
+from deployd.model.facts import DeploymentFacts
+from deployd.model.machine import Machine
+from deployd.model.state import MachineKind
+from deployd.store import machines, transitions, worlds
+from deployd.store.database import Database
+
+__all__ = [
+    "Deployment",
+    "DeploymentEvent",
+    "DeploymentQuery",
+    "DeploymentSubscription",
+    "Release",
+    "is_final",
+]
+
+_FINAL = {
+    kind: frozenset(str(state.name) for state in table.states if state.final)
+    for kind, table in TABLES.items()
+}
+
+DeploymentId = Annotated[strawberry.ID, strawberry.argument(description="The deployment's id.")]
+
+
+def is_final(machine: Machine) -> bool:
+    """Whether nothing leads out of the state that it is in."""
+    return machine.state in _FINAL[machine.kind]
+
+
+@strawberry.type(description="What a deployment makes a service serve. It never changes.")
+class Release:
+    """The model's Release."""
+
+    id: strawberry.ID = strawberry.field(description="Names it when a service shall go back to it.")
+    number: int = strawberry.field(description="Counts within its service, from 1.")
+    tree: str | None = strawberry.field(description="The git tree id of its files.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @classmethod
+    def of(cls, one: release.Release) -> Self:
+        """The release as it was stored."""
+        return cls(
+            id=strawberry.ID(str(one.id)), number=one.number, tree=one.source.tree, created_at=one.created_at
+        )
+
+
+@strawberry.type(description="One finite attempt to make a service serve a release.")
+class Deployment:
+    """A machine of that kind."""
+
+    machine: strawberry.Private[Machine]
+    id: strawberry.ID = strawberry.field(description="Names it.")
+    service: str = strawberry.field(description="Its service's name.")
+    service_id: strawberry.ID = strawberry.field(description="Its service's id.")
+    change_id: strawberry.ID | None = strawberry.field(
+        description="The change that made it; null for a rollback or a retry."
+    )
+    state: DeploymentState = strawberry.field(description="Where it stands.")
+    finished: bool = strawberry.field(description="Whether it has ended, well or not.")
+    purpose: str = strawberry.field(description="`deploy`, `rollback` or `retry`.")
+    requested_by: str = strawberry.field(description="Who asked for it.")
+    requested_at: datetime = strawberry.field(description="When that was; the newest of a service counts.")
+    address: str | None = strawberry.field(description="Where its release answers, as a URL.")
+    plan: list[str] = strawberry.field(description="What it does, one line each.")
+    notes: list[str] = strawberry.field(
+        description="What this world does otherwise than another, without harm."
+    )
+    plan_hash: str | None = strawberry.field(description="What an approval holds for.")
+    reason: Reason | None = strawberry.field(description="Why it is as it is.")
+    created_at: datetime = strawberry.field(description="When it was stored.")
+    updated_at: datetime = strawberry.field(description="When it was last written.")
+
+    @classmethod
+    def of(cls, machine: Machine) -> Self:
+        """The deployment as it is committed."""
+        facts = machine.facts
+        assert isinstance(facts, DeploymentFacts)
+        return cls(
+            machine=machine,
+            id=strawberry.ID(str(machine.id)),
+            service=facts.service,
+            service_id=strawberry.ID(str(machine.service_id)),
+            change_id=None if machine.change_id is None else strawberry.ID(str(machine.change_id)),
+            state=DeploymentState(machine.state),
+            finished=is_final(machine),
+            purpose=facts.purpose,
+            requested_by=facts.requested_by,
+            requested_at=facts.requested_at,
+            address=facts.address,
+            plan=list(facts.actions),
+            notes=list(facts.notes),
+            plan_hash=facts.plan_hash,
+            reason=Reason.of(facts.reason),
+            created_at=machine.created_at,
+            updated_at=machine.updated_at,
+        )
+
+    @strawberry.field(description="Its release; null until that is made.")
+    async def release(self, info: Info) -> Release | None:
+        facts = self.machine.facts
+        assert isinstance(facts, DeploymentFacts)
+        return await load_release(info.context, self.machine.world_id, facts.release_id)
+
+
+async def load_release(context: Context, world_id: int, release_id: UUID | None) -> Release | None:
+    """The release of this id, read together with others that are asked for now."""
+    found = None if release_id is None else await context.loaders.releases.load((world_id, release_id))
+    return None if found is None else Release.of(found)
+
+
+@strawberry.type(description="A deployment as it is now, with what moved it since the event before.")
+class DeploymentEvent:
+    """One event of a subscription."""
+
+    deployment: Deployment = strawberry.field(description="As it is now.")
+    transitions: list[Transition] = strawberry.field(description="Its own, in order, each told once.")
+    cursor: CursorText = strawberry.field(description="Behind the last of them: send it to read on.")
+
+
+async def _deployment(context: Context, text: str) -> Machine | None:
+    machine = await or_none(context.operations.machine(context.actor, parse_id(text)))
+    return machine if machine is not None and machine.kind is MachineKind.DEPLOYMENT else None
+
+
+@strawberry.type
+class DeploymentQuery:
+    """Asking once."""
+
+    @strawberry.field(description="The deployment with this id.")
+    async def deployment(self, info: Info, id: DeploymentId) -> Deployment | None:  # noqa: A002
+        machine = await _deployment(info.context, id)
+        return None if machine is None else Deployment.of(machine)
+
+
+@strawberry.type
+class DeploymentSubscription:
+    """Being told."""
+
+    @strawberry.subscription(
+        description="One deployment until it has ended. The first event comes at once, with its transitions"
+        " behind the cursor (without one: all); the last one has it finished."
+    )
+    async def deployment(
+        self,
+        info: Info,
+        id: DeploymentId,  # noqa: A002
+        after: After = None,
+    ) -> AsyncGenerator[DeploymentEvent, None]:
+        context = info.context
+        machine = await context.operations.machine(context.actor, parse_id(id))
+        if machine.kind is not MachineKind.DEPLOYMENT:
+            raise NotFound(f"{id} is a {machine.kind}, no deployment")
+        head, _ = await worlds.head(context.api.db, machine.world_id)
+        start = Cursor(machine.world_id)
+        if after is not None:
+            start = check_cursor(Cursor.decode(after, machine.world_id), head)
+        progress = _Progress(context.api.db, machine, start)
+        async with aclosing(follow(context, machine.world_id, progress.look)) as events:
+            async for event in events:
+                yield event
+                if event.deployment.finished:
+                    return
+
+
+class _Progress:
+    """Looks at one deployment, again and again."""
+
+    def __init__(self, db: Database, machine: Machine, cursor: Cursor) -> None:
+        self._db, self._machine, self._cursor = db, machine, cursor
+        self._looked = False
+
+    async def look(self) -> tuple[DeploymentEvent | None, bool]:
+        """The next event; None while nothing moved, except the first time."""
+        found = await self._rest(self._cursor)
+        if self._looked and not found:
+            return None, False
+        now = await machines.get(self._db, self._machine.world_id, self._machine.id) or self._machine
+        if is_final(now):
+            # It may have ended between the two reads; what ended it was committed together with that.
+            found += await self._rest(Cursor.behind(found[-1]) if found else self._cursor)
+        self._looked = True
+        self._cursor = Cursor.behind(found[-1]) if found else self._cursor
+        return DeploymentEvent(
+            deployment=Deployment.of(now),
+            transitions=[Transition.of(one) for one in found],
+            cursor=CursorText(self._cursor.encode()),
+        ), False
+
+    async def _rest(self, cursor: Cursor) -> list[model.Transition]:
+        found: list[model.Transition] = []
+        while True:
+            more = await transitions.read_of(
+                self._db, self._machine.world_id, self._machine.id, cursor.seq, cursor.at, BATCH
+            )
+            found += more
+            if len(more) < BATCH:
+                return found
+            cursor = Cursor.behind(more[-1])

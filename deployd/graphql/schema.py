@@ -1,0 +1,83 @@
+"""The schema, put together, and its text: `python -m deployd.graphql.schema [--check FILE]`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.types import ExecutionContext
+
+import deployd
+from deployd.access.policy import Action, require
+from deployd.graphql.changes import ChangeMutation, ChangeQuery
+from deployd.graphql.context import Info
+from deployd.graphql.deployments import DeploymentQuery, DeploymentSubscription
+from deployd.graphql.limits import Limits
+from deployd.graphql.logs import LogQuery, LogSubscription
+from deployd.graphql.machines import MachineMutation
+from deployd.graphql.problem import explain
+from deployd.graphql.scalars import CONFIG
+from deployd.graphql.services import ServiceMutation, ServiceQuery
+from deployd.graphql.transitions import TransitionQuery, TransitionSubscription
+from deployd.graphql.worlds import WorldQuery
+
+__all__ = ["SCHEMA", "main"]
+
+
+@strawberry.type(description="What can be looked at.")
+class Query(WorldQuery, ServiceQuery, DeploymentQuery, ChangeQuery, TransitionQuery, LogQuery):
+    """All roots that ask."""
+
+    @strawberry.field(description="The server's version.")
+    async def version(self, info: Info) -> str:
+        require(info.context.actor, Action.VIEW)
+        return deployd.__version__
+
+
+@strawberry.type(description="What can be asked for.")
+class Mutation(ChangeMutation, MachineMutation, ServiceMutation):
+    """All roots that change something."""
+
+
+@strawberry.type(description="What can be followed.")
+class Subscription(TransitionSubscription, DeploymentSubscription, LogSubscription):
+    """All roots that go on telling."""
+
+
+class _Schema(strawberry.Schema):
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Every error passes here on its way out, over HTTP and websockets alike."""
+        for error in errors:
+            explain(error)
+
+
+SCHEMA = _Schema(
+    query=Query, mutation=Mutation, subscription=Subscription, extensions=[Limits], config=CONFIG
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the schema; with `--check FILE` 1 when the file says something else."""
+    text = SCHEMA.as_str() + "\n"
+    match arguments:
+        case []:
+            sys.stdout.write(text)
+            return 0
+        case ["--check", name]:
+            path = Path(name)
+            if path.is_file() and path.read_text(encoding="utf-8") == text:
+                return 0
+            sys.stderr.write(f"{name} is not the schema: python -m deployd.graphql.schema > {name}\n")
+            return 1
+        case _:
+            sys.stderr.write("usage: python -m deployd.graphql.schema [--check FILE]\n")
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

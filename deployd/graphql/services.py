@@ -1,0 +1,173 @@
+"""Services: how they do, and what can be asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Annotated, Self, TypeAlias
+
+import strawberry
+
+from deployd.errors import InputError, NotFound
+from deployd.graphql.context import Context, Info
+from deployd.graphql.deployments import Deployment, Release, load_release
+from deployd.graphql.problem import Problem, attempt, or_none, parse_id, take
+from deployd.graphql.scalars import Health, ServiceState
+from deployd.graphql.transitions import Reason, WorldName
+from deployd.model.facts import ServiceFacts
+from deployd.model.machine import Machine
+
+__all__ = ["Service", "ServiceMutation", "ServiceQuery", "ServiceResult"]
+
+PAGE = 100
+
+ServiceName = Annotated[str, strawberry.argument(description="The service's name in that world.")]
+First = Annotated[int, strawberry.argument(description=f"How many at most, 1 to {PAGE}.")]
+
+
+@strawberry.type(description="A unit of software in a world.")
+class Service:
+    """A machine of that kind."""
+
+    machine: strawberry.Private[Machine]
+    id: strawberry.ID = strawberry.field(description="Names it; another service of this name has another.")
+    name: str = strawberry.field(description="As the manifest names it.")
+    world: str = strawberry.field(description="The name of its world.")
+    state: ServiceState = strawberry.field(description="Where it stands.")
+    health: Health = strawberry.field(description="How it does.")
+    address: str | None = strawberry.field(description="Where it answers, as a URL.")
+    pid: int | None = strawberry.field(description="Its process, where it runs as one.")
+    restarts: int = strawberry.field(description="How often it was restarted by itself since its release.")
+    reason: Reason | None = strawberry.field(description="Why it is as it is.")
+    created_at: datetime = strawberry.field(description="When it first came to be.")
+    updated_at: datetime = strawberry.field(description="When it was last written.")
+
+    @classmethod
+    def of(cls, machine: Machine, world: str) -> Self:
+        """The service as it is committed; `world` is the name of its world."""
+        facts = _facts(machine)
+        return cls(
+            machine=machine,
+            id=strawberry.ID(str(machine.id)),
+            name=facts.name,
+            world=world,
+            state=ServiceState(machine.state),
+            health=facts.health,
+            address=facts.address,
+            pid=facts.pid,
+            restarts=facts.restarts,
+            reason=Reason.of(facts.reason),
+            created_at=machine.created_at,
+            updated_at=machine.updated_at,
+        )
+
+    @strawberry.field(description="The release that it serves.")
+    async def serving(self, info: Info) -> Release | None:
+        return await load_release(info.context, self.machine.world_id, _facts(self.machine).serving)
+
+    @strawberry.field(description="The release that it served before: where a rollback leads by itself.")
+    async def previous(self, info: Info) -> Release | None:
+        return await load_release(info.context, self.machine.world_id, _facts(self.machine).previous)
+
+    @strawberry.field(description="The deployment that works on it now.")
+    async def deployment(self, info: Info) -> Deployment | None:
+        turn = _facts(self.machine).current
+        if turn is None:
+            return None
+        found = await info.context.loaders.machines.load((self.machine.world_id, turn.deployment_id))
+        return None if found is None else Deployment.of(found)
+
+    @strawberry.field(description="Its deployments, newest first.")
+    async def deployments(self, info: Info, first: First = 20) -> list[Deployment]:
+        key = (self.machine.world_id, self.machine.id)
+        return [
+            Deployment.of(one)
+            for one in await info.context.loaders.deployments.load((key, take(first, PAGE)))
+        ]
+
+    @strawberry.field(description="Its releases, newest first.")
+    async def releases(self, info: Info, first: First = 20) -> list[Release]:
+        key = (self.machine.world_id, self.machine.id)
+        found = await info.context.loaders.newest_releases.load((key, take(first, PAGE)))
+        return [Release.of(one) for one in found]
+
+
+def _facts(machine: Machine) -> ServiceFacts:
+    assert isinstance(machine.facts, ServiceFacts)
+    return machine.facts
+
+
+ServiceResult: TypeAlias = Annotated[
+    Service | Problem,
+    strawberry.union(
+        "ServiceResult", description="The service as it was just before, or why it was refused."
+    ),
+]
+
+
+@strawberry.type
+class ServiceQuery:
+    """Asking once."""
+
+    @strawberry.field(description="The living service of this name.")
+    async def service(self, info: Info, world: WorldName, name: ServiceName) -> Service | None:
+        context = info.context
+        machine = await or_none(context.operations.service(context.actor, world, name))
+        return None if machine is None else Service.of(machine, world)
+
+
+@strawberry.type
+class ServiceMutation:
+    """Asking something of a service. The answer comes once the request is durable; follow what it does."""
+
+    @strawberry.mutation(description="Go back to a release: the one named, or the one served before.")
+    async def rollback(
+        self,
+        info: Info,
+        world: WorldName,
+        service: ServiceName,
+        release: Annotated[
+            strawberry.ID | None, strawberry.argument(description="One of the service's releases.")
+        ] = None,
+    ) -> ServiceResult:
+        context = info.context
+
+        async def ask() -> Service:
+            target = None if release is None else parse_id(release)
+            return Service.of(await context.operations.rollback(context.actor, world, service, target), world)
+
+        return await attempt(ask(), lambda error: _path(context, world, service, error, ["release"]))
+
+    @strawberry.mutation(description="Stop running, and stay so until somebody resumes it or deploys.")
+    async def suspend(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:
+        operations, actor = info.context.operations, info.context.actor
+        return await _answer(info.context, world, service, operations.suspend(actor, world, service))
+
+    @strawberry.mutation(description="Serve again what was suspended.")
+    async def resume(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:
+        operations, actor = info.context.operations, info.context.actor
+        return await _answer(info.context, world, service, operations.resume(actor, world, service))
+
+    @strawberry.mutation(description="End for good. Releases, logs and history are kept.")
+    async def retire(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:
+        operations, actor = info.context.operations, info.context.actor
+        return await _answer(info.context, world, service, operations.retire(actor, world, service))
+
+
+async def _answer(context: Context, world: str, service: str, asked: Awaitable[Machine]) -> Service | Problem:
+    async def ask() -> Service:
+        return Service.of(await asked, world)
+
+    return await attempt(ask(), lambda error: _path(context, world, service, error, ["service"]))
+
+
+async def _path(
+    context: Context, world: str, service: str, error: InputError, otherwise: list[str]
+) -> list[str]:
+    """Which argument the error is about; looked up only once there is one."""
+    if isinstance(error, NotFound):
+        if await or_none(context.operations.world(context.actor, world)) is None:
+            return ["world"]
+        if await or_none(context.operations.service(context.actor, world, service)) is None:
+            return ["service"]
+    return otherwise

@@ -1,0 +1,150 @@
+"""Transitions: what moved, in order, from any cursor on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Annotated, Self
+
+import strawberry
+
+from deployd.graphql.context import Info
+from deployd.graphql.cursor import Cursor
+from deployd.graphql.feed import BATCH, check_cursor, follow
+from deployd.graphql.problem import take
+from deployd.graphql.scalars import CursorText, Fault, MachineKind
+from deployd.model import machine as model
+from deployd.model import reason
+from deployd.store import transitions, worlds
+
+__all__ = ["Reason", "Transition", "TransitionBatch", "TransitionQuery", "TransitionSubscription"]
+
+PAGE = 1000  # transitions at most in one answer
+
+After = Annotated[
+    CursorText | None, strawberry.argument(description="Read on behind this cursor of the same world.")
+]
+WorldName = Annotated[str, strawberry.argument(description="The world's name.")]
+
+
+@strawberry.type(description="Why something is as it is.")
+class Reason:
+    """The model's Reason."""
+
+    code: str = strawberry.field(description="Stable, in capitals; programs compare it.")
+    summary: str = strawberry.field(description="What failed, on which object, in one sentence.")
+    evidence: str = strawberry.field(
+        description="What was seen: an exit status, the last log lines; may be empty."
+    )
+    remedy: str = strawberry.field(description="What to do about it, in the imperative; may be empty.")
+    fault: Fault = strawberry.field(description="Who said no.")
+
+    @classmethod
+    def of(cls, one: reason.Reason | None) -> Self | None:
+        """None stays None."""
+        if one is None:
+            return None
+        return cls(
+            code=one.code, summary=one.summary, evidence=one.evidence, remedy=one.remedy, fault=one.fault
+        )
+
+
+@strawberry.type(description="One durable step of a machine.")
+class Transition:
+    """The model's Transition."""
+
+    seq: int = strawberry.field(description="Counts within the world, from 1, without gaps.")
+    at: datetime = strawberry.field(description="When it was; never decreases within a world.")
+    machine_id: strawberry.ID = strawberry.field(description="What moved.")
+    kind: MachineKind = strawberry.field(description="What kind of machine that is.")
+    service_id: strawberry.ID | None = strawberry.field(description="The service that it belongs to.")
+    trigger: str = strawberry.field(description="What made it move, as the table of its kind names it.")
+    from_state: str | None = strawberry.field(description="Where it stood; null for its birth.")
+    to_state: str = strawberry.field(description="Where it stands since.")
+    actor: str = strawberry.field(description="Who wanted it; `deployd` for what goes on by itself.")
+    reason: Reason | None = strawberry.field(description="Why, where there is more to say.")
+
+    @classmethod
+    def of(cls, one: model.Transition) -> Self:
+        """The transition as it was recorded."""
+        return cls(
+            seq=one.seq,
+            at=one.at,
+            machine_id=strawberry.ID(str(one.machine_id)),
+            kind=one.kind,
+            service_id=None if one.service_id is None else strawberry.ID(str(one.service_id)),
+            trigger=one.trigger,
+            from_state=one.from_state,
+            to_state=one.to_state,
+            actor=one.actor,
+            reason=Reason.of(one.reason),
+        )
+
+
+@strawberry.type(description="Transitions that follow one another without a gap.")
+class TransitionBatch:
+    """A page of transitions."""
+
+    transitions: list[Transition] = strawberry.field(description="In the order of `seq`; may be empty.")
+    cursor: CursorText = strawberry.field(description="Behind the last of them: send it to read on.")
+
+    @classmethod
+    def of(cls, found: Sequence[model.Transition], cursor: Cursor) -> Self:
+        """`cursor` stands behind the last."""
+        return cls(transitions=[Transition.of(one) for one in found], cursor=CursorText(cursor.encode()))
+
+
+@strawberry.type
+class TransitionQuery:
+    """Asking once."""
+
+    @strawberry.field(description="What moved in a world behind a cursor; without one from the beginning.")
+    async def transitions(
+        self,
+        info: Info,
+        world: WorldName,
+        after: After = None,
+        first: Annotated[int, strawberry.argument(description=f"How many at most, 1 to {PAGE}.")] = 100,
+    ) -> TransitionBatch:
+        context = info.context
+        place = await context.operations.world(context.actor, world)
+        cursor = Cursor(place.world_id) if after is None else Cursor.decode(after, place.world_id)
+        found = await transitions.read(
+            context.api.db, place.world_id, cursor.seq, cursor.at, take(first, PAGE)
+        )
+        return TransitionBatch.of(found, Cursor.behind(found[-1]) if found else cursor)
+
+
+@strawberry.type
+class TransitionSubscription:
+    """Being told."""
+
+    @strawberry.subscription(
+        description="What moves in a world, each transition once and in order. Without a cursor: an empty"
+        " batch with the present one first, then whatever comes."
+    )
+    async def transitions(
+        self, info: Info, world: WorldName, after: After = None
+    ) -> AsyncGenerator[TransitionBatch, None]:
+        context = info.context
+        db = context.api.db
+        place = await context.operations.world(context.actor, world)
+        seq, at = await worlds.head(db, place.world_id)
+        if after is None:
+            cursor = Cursor(place.world_id, seq, at)
+            yield TransitionBatch.of((), cursor)
+        else:
+            cursor = check_cursor(Cursor.decode(after, place.world_id), seq)
+
+        async def look() -> tuple[TransitionBatch | None, bool]:
+            nonlocal cursor
+            found = await transitions.read(db, place.world_id, cursor.seq, cursor.at, BATCH)
+            if not found:
+                return None, False
+            cursor = Cursor.behind(found[-1])
+            return TransitionBatch.of(found, cursor), len(found) == BATCH
+
+        async with aclosing(follow(context, place.world_id, look)) as batches:
+            async for batch in batches:
+                yield batch
