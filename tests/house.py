@@ -46,6 +46,7 @@ class House:
     bus: Bus
     world_id: int
     world: str
+    kind = MachineKind
 
     def source(self, **services: str) -> str:
         """A working directory with a manifest of these services, each with its `run:`."""

@@ -50,7 +50,9 @@ def _common() -> argparse.ArgumentParser:
     group.add_argument("--world", metavar="NAME", help="the world (DEPLOYD_WORLD, else local)")
     group.add_argument("--server", metavar="URL", help="the server (DEPLOYD_SERVER, else this host's)")
     group.add_argument(
-        "--json", action="store_true", help="for programs: one document, or one object a line for what is live"
+        "--json",
+        action="store_true",
+        help="for programs: one document, or one object a line for what is live",
     )
     group.add_argument("--no-color", action="store_true", help="no colours (also: NO_COLOR)")
     return common
@@ -65,7 +67,9 @@ def _serving(verb: Verb) -> None:
         "health, restarts and logs. Ctrl-C suspends these services and stops the server it started.",
     )
     up.add_argument("path", nargs="?", default=".", metavar="PATH", help="the folder (else the present one)")
-    up.add_argument("-d", "--detach", action="store_true", help="return once it serves, and leave all running")
+    up.add_argument(
+        "-d", "--detach", action="store_true", help="return once it serves, and leave all running"
+    )
     verb("down", "down:down", "suspend all services of the world and stop the server of this host")
     verb("serve", "serve:serve", "run the server in the foreground")
 
@@ -95,9 +99,7 @@ def _looking(verb: Verb) -> None:
     status.add_argument("service", nargs="?", metavar="SERVICE")
     history = verb("history", "looking:history", "show a service's deployments, newest first")
     history.add_argument("service", metavar="SERVICE")
-    history.add_argument(
-        "-n", "--limit", type=_count, default=20, metavar="N", help="how many at most (20)"
-    )
+    history.add_argument("-n", "--limit", type=_count, default=20, metavar="N", help="how many at most (20)")
     logs = verb("logs", "logs:logs", "show what a service wrote")
     logs.add_argument("service", metavar="SERVICE")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what it writes from now on")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -47,6 +47,7 @@ class Client:
         """`url` without a slash at its end."""
         self.url = url
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._introduction = {name.lower(): value for name, value in self._headers.items()}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -93,7 +94,7 @@ class Client:
         *,
         patience: float = PATIENCE,
         lost: Callable[[], None] | None = None,
-    ) -> AsyncIterator[Json]:
+    ) -> AsyncGenerator[Json, None]:
         """What the document's only field yields, until the server says that it is complete.
 
         A connection that breaks is made anew, going on `after` the last `cursor`: nothing is missed and
@@ -138,10 +139,12 @@ class Client:
         if isinstance(body, dict) and (body.get("errors") or isinstance(body.get("data"), dict)):
             return _data(body)
         if status in (401, 403):
-            raise (Unauthenticated if status == 401 else Forbidden)(remedy="Set DEPLOYD_TOKEN to a valid token.")
+            raise (Unauthenticated if status == 401 else Forbidden)(
+                remedy="Set DEPLOYD_TOKEN to a valid token."
+            )
         raise self._unreachable(f"it answered POST {PATH} with status {status} and no GraphQL")
 
-    async def _listen(self, document: str, variables: Json) -> AsyncIterator[Json]:
+    async def _listen(self, document: str, variables: Json) -> AsyncGenerator[Json, None]:
         """One connection's worth. Raises ServerUnreachable when it breaks."""
         import aiohttp
 
@@ -150,7 +153,7 @@ class Client:
             async with self._session.ws_connect(
                 self.url + PATH, protocols=(PROTOCOL,), heartbeat=HEARTBEAT, max_msg_size=LARGEST_MESSAGE
             ) as socket:
-                await socket.send_json({"type": "connection_init", "payload": self._headers})
+                await socket.send_json({"type": "connection_init", "payload": self._introduction})
                 async for frame in socket:
                     if frame.type is not aiohttp.WSMsgType.TEXT:
                         continue

@@ -42,7 +42,9 @@ WORLDS = "query Worlds { worlds { name services { name state } } }"
 
 SERVICES = f"query Services($world: String!) {{ world(name: $world) {{ name services {_SERVICE} }} }}"
 
-SERVICE = f"query Service($world: String!, $name: String!) {{ service(world: $world, name: $name) {_SERVICE} }}"
+SERVICE = (
+    f"query Service($world: String!, $name: String!) {{ service(world: $world, name: $name) {_SERVICE} }}"
+)
 
 HISTORY = f"""query History($world: String!, $name: String!, $first: Int!) {{
   service(world: $world, name: $name) {{

@@ -149,6 +149,7 @@ async def _follow(
     client: Client, world: str, after: str, snapshot: Snapshot, shown: View, progress: Progress
 ) -> Progress:
     batches: asyncio.Queue[Json] = asyncio.Queue()
+    progress.cursor = after
 
     async def read() -> None:
         stream = client.subscribe(
@@ -173,6 +174,7 @@ async def _follow(
                 if progress.concerns(transition):
                     progress.take(transition, time.monotonic())
                     shown.moved(transition, progress)
+            progress.cursor = batch["cursor"] if batch else progress.cursor
             if time.monotonic() > fresh + REFRESH:
                 latest = await snapshot()
                 # It has ended and nothing of that is to come: the transitions were from before `after`.
@@ -231,7 +233,5 @@ def conclude(console: Console, progress: Progress) -> int:
             what = f"{one.name} answers at {one.address}" if one.address else f"{one.name} runs"
             console.say(f"{console.paint('✔', 'green')} {what}" if console.live else what)
     for title, reason in progress.failures():
-        console.complain(
-            error_block(f"{title}: {reason['summary']}", reason["evidence"], reason["remedy"])
-        )
+        console.complain(error_block(f"{title}: {reason['summary']}", reason["evidence"], reason["remedy"]))
     return code

@@ -14,7 +14,7 @@ T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Interrupted(Exception):  # noqa: N818 - no error: somebody's wish
+class Interrupted(Exception):
     """The user wants an end."""
 
 
@@ -29,7 +29,9 @@ class Interrupts:
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for one in SIGNALS:
-            if signal.getsignal(one) is not signal.SIG_IGN:  # nohup wants SIGHUP ignored, and a script's & SIGINT
+            if (
+                signal.getsignal(one) is not signal.SIG_IGN
+            ):  # nohup wants SIGHUP ignored, and a script's & SIGINT
                 loop.add_signal_handler(one, self._hear)
                 self._heard.append(one)
         return self
@@ -42,14 +44,15 @@ class Interrupts:
 
     async def guard(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`. Raises Interrupted, once `work` has cleaned up, when a signal comes."""
-        self._task = asyncio.ensure_future(work)
+        task: asyncio.Task[T] = asyncio.create_task(work)
+        self._task = task
         if self._pending:
-            self._task.cancel()
+            task.cancel()
         try:
-            return await self._task
+            return await task
         except asyncio.CancelledError:
             if not self._pending:
-                self._task.cancel()
+                task.cancel()
                 raise
             self._pending = False
             raise Interrupted from None

@@ -18,9 +18,10 @@ from deployd.cli.exits import ServerUnreachable
 from deployd.errors import SettingsError
 from deployd.settings import Settings
 
-__all__ = ["LocalServer", "Running", "Starting"]
+__all__ = ["MODULE", "LocalServer", "Running", "Starting"]
 
 MODULE = "deployd.app"
+"""What a server is, in its command line."""
 STARTING = 60.0
 """Seconds within which a server that was started has to be ready."""
 ENDING = 30.0
@@ -90,17 +91,18 @@ class LocalServer:
     async def start(self, tell: Callable[[str], None]) -> Starting:
         """Start it and wait until it is ready, or another one of the same home is.
 
-        `tell` hears what happens. Raises ServerUnreachable with the end of its log, SettingsError.
+        `tell` hears again and again what it wrote last. Raises ServerUnreachable with the end of its
+        log, SettingsError.
         """
         _make(self.settings.home)
         starting = _launch(self)
-        tell("starting the server")
         try:
             async with asyncio.timeout(STARTING):
                 while starting.ours:
                     running = self.running()
                     if running and running.pid == starting.process.pid and await _ready(running.url):
                         return starting
+                    tell(starting.tail().rpartition("\n")[2])
                     await asyncio.sleep(PAUSE)
             if await self._another():
                 return starting
@@ -177,7 +179,9 @@ class Starting:
         code = self.process.returncode or 0
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         return ServerUnreachable(
-            f"the server {how}", evidence=self.tail(), remedy=f"Put right what it complains of; see {self.server.log}."
+            f"the server {how}",
+            evidence=self.tail(),
+            remedy=f"Put right what it complains of; see {self.server.log}.",
         )
 
     async def end(self, *, wait: bool = True) -> None:
@@ -226,16 +230,19 @@ async def _ready(url: str) -> bool:
     import aiohttp
 
     try:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-            async with session.get(f"{url}/readyz") as response:
-                return response.status == 200
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
+            session.get(f"{url}/readyz") as response,
+        ):
+            return response.status == 200
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
         return False
 
 
 def _command_line(pid: int) -> str:
     """Empty for a process that is not there, or only waits to be collected."""
-    if sys.platform == "linux":
+    proc = Path("/proc/self/cmdline")
+    if proc.exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:

@@ -9,7 +9,7 @@ from deployd.cli.client import Json
 from deployd.cli.progress import BAD, GIVEN_UP, GOOD, TURNING, Attempt, Progress, Step, word
 from deployd.cli.terminal import cells, clean, cut
 
-__all__ = ["Paint", "age", "clock", "duration", "board", "health_style", "plain_line", "table"]
+__all__ = ["Paint", "age", "board", "clock", "duration", "health_style", "plain_line", "table"]
 
 Paint = Callable[..., str]
 """`Console.paint`: a text and the names of styles."""
@@ -172,7 +172,9 @@ def _now(attempt: Attempt) -> str:
     return attempt.state.replace("_", " ")
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None, last: int = 0) -> list[str]:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None, last: int = 0
+) -> list[str]:
     """Columns of uncoloured text, two spaces apart. With a width, the widest give way until all fit.
 
     `last` is the index of the column that gives way last.

@@ -11,6 +11,7 @@ import strawberry
 from deployd.errors import Conflict, InputError, NotFound
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, is_final
+from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id
 from deployd.graphql.scalars import ChangeState
 from deployd.graphql.transitions import Reason
@@ -59,7 +60,7 @@ class Change:
             updated_at=machine.updated_at,
         )
 
-    @strawberry.field(description="The deployments that it made, in the order of its plan.")
+    @resolved(description="The deployments that it made, in the order of its plan.")
     async def deployments(self, info: Info) -> list[Deployment]:
         keys = [(self.machine.world_id, one) for one in _facts(self.machine).deployments]
         found = await asyncio.gather(*(info.context.loaders.machines.load(key) for key in keys))
@@ -95,7 +96,7 @@ DeployResult: TypeAlias = Annotated[
 class ChangeQuery:
     """Asking once."""
 
-    @strawberry.field(description="The change with this id.")
+    @resolved(description="The change with this id.")
     async def change(
         self,
         info: Info,
@@ -110,7 +111,7 @@ class ChangeQuery:
 class ChangeMutation:
     """Asking for something new."""
 
-    @strawberry.mutation(description="Deploy a working directory. The answer comes once that is durable.")
+    @mutation(description="Deploy a working directory. The answer comes once that is durable.")
     async def deploy(
         self,
         info: Info,

@@ -14,6 +14,7 @@ from deployd.errors import NotFound
 from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
 from deployd.graphql.feed import BATCH, check_cursor, follow
+from deployd.graphql.fields import resolved, subscription
 from deployd.graphql.problem import or_none, parse_id
 from deployd.graphql.scalars import CursorText, DeploymentState
 from deployd.graphql.transitions import After, Reason, Transition
@@ -116,7 +117,7 @@ class Deployment:
             updated_at=machine.updated_at,
         )
 
-    @strawberry.field(description="Its release; null until that is made.")
+    @resolved(description="Its release; null until that is made.")
     async def release(self, info: Info) -> Release | None:
         facts = self.machine.facts
         assert isinstance(facts, DeploymentFacts)
@@ -147,7 +148,7 @@ async def _deployment(context: Context, text: str) -> Machine | None:
 class DeploymentQuery:
     """Asking once."""
 
-    @strawberry.field(description="The deployment with this id.")
+    @resolved(description="The deployment with this id.")
     async def deployment(self, info: Info, id: DeploymentId) -> Deployment | None:  # noqa: A002
         machine = await _deployment(info.context, id)
         return None if machine is None else Deployment.of(machine)
@@ -157,7 +158,7 @@ class DeploymentQuery:
 class DeploymentSubscription:
     """Being told."""
 
-    @strawberry.subscription(
+    @subscription(
         description="One deployment until it has ended. The first event comes at once, with its transitions"
         " behind the cursor (without one: all); the last one has it finished."
     )

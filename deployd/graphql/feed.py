@@ -1,7 +1,8 @@
-"""Following a world's transitions from a cursor: read on until nothing is left, then wait for a hint.
+"""Following a world: look until nothing new is left, then wait for a hint or a poll.
 
-Invariant: a hint is only a reason to look earlier; what is told follows from the cursor alone, so nothing is missed and nothing told twice, whether hints are lost, repeated or late. No
-connection is held while waiting.
+Invariant: a hint is only a reason to look earlier; what is told follows from the cursor alone, so
+nothing is missed and nothing told twice, whether hints are lost, repeated or late. No connection is
+held while waiting.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from deployd.drivers import api as drivers
 from deployd.drivers.api import LogPage, Logs, ServiceRef
 from deployd.errors import Unsupported
 from deployd.graphql.context import Context, Info
+from deployd.graphql.fields import resolved, subscription
 from deployd.graphql.problem import take
 from deployd.graphql.scalars import CursorText
 from deployd.graphql.services import ServiceName
@@ -78,7 +79,7 @@ async def _logs(context: Context, world: str, service: str) -> tuple[Logs, Servi
 class LogQuery:
     """Asking once."""
 
-    @strawberry.field(description="Lines of a service behind a cursor; without one the last ones.")
+    @resolved(description="Lines of a service behind a cursor; without one the last ones.")
     async def logs(
         self,
         info: Info,
@@ -95,7 +96,7 @@ class LogQuery:
 class LogSubscription:
     """Being told."""
 
-    @strawberry.subscription(
+    @subscription(
         description="What a service writes, each line once. Without a cursor the last 100 lines come first."
     )
     async def logs(

@@ -12,6 +12,7 @@ from deployd.errors import InputError, Unsupported
 from deployd.graphql.changes import Change
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment
+from deployd.graphql.fields import mutation
 from deployd.graphql.problem import Problem, attempt, parse_id
 from deployd.graphql.services import Service
 from deployd.model.machine import Machine
@@ -32,17 +33,17 @@ MachineId = Annotated[strawberry.ID, strawberry.argument(description="Of a servi
 class MachineMutation:
     """Asking. The answer comes once the request is durable; follow what it does."""
 
-    @strawberry.mutation(description="Give up what it does.")
+    @mutation(description="Give up what it does.")
     async def cancel(self, info: Info, id: MachineId) -> MachineResult:  # noqa: A002
         operations, actor = info.context.operations, info.context.actor
         return await _answer(info.context, id, lambda found: operations.cancel(actor, found))
 
-    @strawberry.mutation(description="Try a deployment again, as a new one; wake one that waits for a retry.")
+    @mutation(description="Try a deployment again, as a new one; wake one that waits for a retry.")
     async def retry(self, info: Info, id: MachineId) -> MachineResult:  # noqa: A002
         operations, actor = info.context.operations, info.context.actor
         return await _answer(info.context, id, lambda found: operations.retry(actor, found))
 
-    @strawberry.mutation(description="Approve exactly the plan with this hash.")
+    @mutation(description="Approve exactly the plan with this hash.")
     async def approve(
         self,
         info: Info,

@@ -90,7 +90,10 @@ def explain(error: GraphQLError) -> None:
     cause = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
-    if cause is None or isinstance(cause, GraphQLError):  # the document or its variables are wrong
+    if isinstance(cause, RecursionError):
+        error.message = "the document is nested too deeply"
+        error.extensions = {"code": "BAD_REQUEST"}
+    elif cause is None or isinstance(cause, GraphQLError):  # the document or its variables are wrong
         error.extensions = {"code": "BAD_REQUEST", **(error.extensions or {})}
     elif isinstance(cause, (InputError, DriverError, PostgresUnavailable)):
         assert isinstance(cause, DeploydError)

@@ -15,6 +15,7 @@ from deployd.access.policy import Action, require
 from deployd.graphql.changes import ChangeMutation, ChangeQuery
 from deployd.graphql.context import Info
 from deployd.graphql.deployments import DeploymentQuery, DeploymentSubscription
+from deployd.graphql.fields import resolved
 from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
 from deployd.graphql.machines import MachineMutation
@@ -31,7 +32,7 @@ __all__ = ["SCHEMA", "main"]
 class Query(WorldQuery, ServiceQuery, DeploymentQuery, ChangeQuery, TransitionQuery, LogQuery):
     """All roots that ask."""
 
-    @strawberry.field(description="The server's version.")
+    @resolved(description="The server's version.")
     async def version(self, info: Info) -> str:
         require(info.context.actor, Action.VIEW)
         return deployd.__version__

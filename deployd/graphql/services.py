@@ -11,6 +11,7 @@ import strawberry
 from deployd.errors import InputError, NotFound
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, Release, load_release
+from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id, take
 from deployd.graphql.scalars import Health, ServiceState
 from deployd.graphql.transitions import Reason, WorldName
@@ -61,15 +62,15 @@ class Service:
             updated_at=machine.updated_at,
         )
 
-    @strawberry.field(description="The release that it serves.")
+    @resolved(description="The release that it serves.")
     async def serving(self, info: Info) -> Release | None:
         return await load_release(info.context, self.machine.world_id, _facts(self.machine).serving)
 
-    @strawberry.field(description="The release that it served before: where a rollback leads by itself.")
+    @resolved(description="The release that it served before: where a rollback leads by itself.")
     async def previous(self, info: Info) -> Release | None:
         return await load_release(info.context, self.machine.world_id, _facts(self.machine).previous)
 
-    @strawberry.field(description="The deployment that works on it now.")
+    @resolved(description="The deployment that works on it now.")
     async def deployment(self, info: Info) -> Deployment | None:
         turn = _facts(self.machine).current
         if turn is None:
@@ -77,7 +78,7 @@ class Service:
         found = await info.context.loaders.machines.load((self.machine.world_id, turn.deployment_id))
         return None if found is None else Deployment.of(found)
 
-    @strawberry.field(description="Its deployments, newest first.")
+    @resolved(description="Its deployments, newest first.")
     async def deployments(self, info: Info, first: First = 20) -> list[Deployment]:
         key = (self.machine.world_id, self.machine.id)
         return [
@@ -85,7 +86,7 @@ class Service:
             for one in await info.context.loaders.deployments.load((key, take(first, PAGE)))
         ]
 
-    @strawberry.field(description="Its releases, newest first.")
+    @resolved(description="Its releases, newest first.")
     async def releases(self, info: Info, first: First = 20) -> list[Release]:
         key = (self.machine.world_id, self.machine.id)
         found = await info.context.loaders.newest_releases.load((key, take(first, PAGE)))
@@ -109,7 +110,7 @@ ServiceResult: TypeAlias = Annotated[
 class ServiceQuery:
     """Asking once."""
 
-    @strawberry.field(description="The living service of this name.")
+    @resolved(description="The living service of this name.")
     async def service(self, info: Info, world: WorldName, name: ServiceName) -> Service | None:
         context = info.context
         machine = await or_none(context.operations.service(context.actor, world, name))
@@ -120,7 +121,7 @@ class ServiceQuery:
 class ServiceMutation:
     """Asking something of a service. The answer comes once the request is durable; follow what it does."""
 
-    @strawberry.mutation(description="Go back to a release: the one named, or the one served before.")
+    @mutation(description="Go back to a release: the one named, or the one served before.")
     async def rollback(
         self,
         info: Info,
@@ -138,17 +139,17 @@ class ServiceMutation:
 
         return await attempt(ask(), lambda error: _path(context, world, service, error, ["release"]))
 
-    @strawberry.mutation(description="Stop running, and stay so until somebody resumes it or deploys.")
+    @mutation(description="Stop running, and stay so until somebody resumes it or deploys.")
     async def suspend(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:
         operations, actor = info.context.operations, info.context.actor
         return await _answer(info.context, world, service, operations.suspend(actor, world, service))
 
-    @strawberry.mutation(description="Serve again what was suspended.")
+    @mutation(description="Serve again what was suspended.")
     async def resume(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:
         operations, actor = info.context.operations, info.context.actor
         return await _answer(info.context, world, service, operations.resume(actor, world, service))
 
-    @strawberry.mutation(description="End for good. Releases, logs and history are kept.")
+    @mutation(description="End for good. Releases, logs and history are kept.")
     async def retire(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:
         operations, actor = info.context.operations, info.context.actor
         return await _answer(info.context, world, service, operations.retire(actor, world, service))

@@ -12,6 +12,7 @@ import strawberry
 from deployd.graphql.context import Info
 from deployd.graphql.cursor import Cursor
 from deployd.graphql.feed import BATCH, check_cursor, follow
+from deployd.graphql.fields import resolved, subscription
 from deployd.graphql.problem import take
 from deployd.graphql.scalars import CursorText, Fault, MachineKind
 from deployd.model import machine as model
@@ -99,7 +100,7 @@ class TransitionBatch:
 class TransitionQuery:
     """Asking once."""
 
-    @strawberry.field(description="What moved in a world behind a cursor; without one from the beginning.")
+    @resolved(description="What moved in a world behind a cursor; without one from the beginning.")
     async def transitions(
         self,
         info: Info,
@@ -120,7 +121,7 @@ class TransitionQuery:
 class TransitionSubscription:
     """Being told."""
 
-    @strawberry.subscription(
+    @subscription(
         description="What moves in a world, each transition once and in order. Without a cursor: an empty"
         " batch with the present one first, then whatever comes."
     )

@@ -9,6 +9,7 @@ import strawberry
 
 from deployd.graphql.context import Info
 from deployd.graphql.cursor import Cursor
+from deployd.graphql.fields import resolved
 from deployd.graphql.problem import or_none
 from deployd.graphql.scalars import CursorText
 from deployd.graphql.services import Service, ServiceName
@@ -53,18 +54,18 @@ class World:
             ],
         )
 
-    @strawberry.field(description="Its living services, by name.")
+    @resolved(description="Its living services, by name.")
     async def services(self, info: Info) -> list[Service]:
         found = await info.context.loaders.services.load(self.model.world_id)
         return [Service.of(one, self.model.name) for one in found]
 
-    @strawberry.field(description="Its living service of this name.")
+    @resolved(description="Its living service of this name.")
     async def service(self, info: Info, name: ServiceName) -> Service | None:
         db = info.context.api.db
         found = await machines.get_named(db, self.model.world_id, MachineKind.SERVICE, name)
         return None if found is None else Service.of(found, self.model.name)
 
-    @strawberry.field(description="The present end of its transitions: read on from here for what comes.")
+    @resolved(description="The present end of its transitions: read on from here for what comes.")
     async def cursor(self, info: Info) -> CursorText:
         seq, at = await info.context.loaders.heads.load(self.model.world_id) or (0, self.model.created_at)
         return CursorText(Cursor(self.model.world_id, seq, at).encode())
@@ -74,12 +75,12 @@ class World:
 class WorldQuery:
     """Asking once."""
 
-    @strawberry.field(description="All worlds, by name.")
+    @resolved(description="All worlds, by name.")
     async def worlds(self, info: Info) -> list[World]:
         context = info.context
         return [World.of(one) for one in await context.operations.worlds(context.actor)]
 
-    @strawberry.field(description="The world of this name.")
+    @resolved(description="The world of this name.")
     async def world(self, info: Info, name: WorldName) -> World | None:
         context = info.context
         found = await or_none(context.operations.world(context.actor, name))

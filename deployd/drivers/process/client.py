@@ -130,18 +130,24 @@ class Client:
                     continue
                 marker = one.folder / "stop"
                 with _free(one.folder / "lock") as free:
-                    if not one.stopping:
+                    if not marker.exists():
                         marker.touch(mode=0o600)
                     if free and self._end_remains(one):
                         continue
                 ending.append(one)
-                late = time.time() - marker.stat().st_mtime > one.start.grace_seconds + OVERDUE
-                if one.alive and (late or one.status.state != "stopping"):
-                    _signal(
-                        one.status.shim, one.status.shim_birth, signal.SIGKILL if late else signal.SIGTERM
-                    )
+                if one.alive:
+                    self._ask_to_end(one, marker)
             self._prune(service)
         return ending
+
+    def _ask_to_end(self, instance: Instance, marker: Path) -> None:
+        """Ask its supervisor once; kill it when it is long overdue. The marker says whether it was asked."""
+        shim, born = instance.status.shim, instance.status.shim_birth
+        if not marker.read_text():
+            _signal(shim, born, signal.SIGTERM)
+            marker.write_text("asked\n")
+        elif time.time() - marker.stat().st_mtime > instance.start.grace_seconds + OVERDUE:
+            _signal(shim, born, signal.SIGKILL)
 
     def _end_remains(self, instance: Instance) -> bool:
         """Kill what a supervisor left that was killed itself; True when nothing is left of it."""

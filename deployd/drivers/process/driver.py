@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 from uuid import UUID
@@ -100,7 +100,7 @@ class ProcessDeployer:
         """End one release or all. Folders with their logs stay, the newest few."""
         return await self._end(service, release_id) or Done()
 
-    def watch(self) -> AsyncIterator[tuple[int, UUID]]:
+    def watch(self) -> AsyncGenerator[tuple[int, UUID], None]:
         """What supervisors say, while this process is the one that listens."""
         return hints(self.client.home)
 

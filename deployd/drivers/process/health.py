@@ -16,7 +16,9 @@ __all__ = ["LOOP", "STEADY", "address", "judge"]
 STEADY = 2.0
 """Seconds up after which a service without ports does well; after several exits it takes five times that."""
 LOOP = 3
-"""Exits in a row that are a loop."""
+"""Exits in a row that are a loop …"""
+FORGIVEN = 60.0
+"""… unless it is up for so many seconds."""
 
 
 def address(start: Start) -> str | None:
@@ -59,10 +61,10 @@ def _judge(
         )
     if instance.stopping or status.state in {"stopping", "stopped"}:
         return Health.PROGRESSING, Reason(code="STOPPING", summary=f"{start.name} is being stopped")
-    looping = status.failures >= LOOP
+    up = now - status.started_at
+    looping = status.failures >= LOOP and (status.state == "backoff" or up < FORGIVEN)
     if status.state == "backoff":
         return (Health.DEGRADED if looping else Health.PROGRESSING), _exited(start, status)
-    up = now - status.started_at
     if answer is None:
         if up >= (STEADY if not looping else 5 * STEADY):
             return Health.HEALTHY, None
@@ -72,7 +74,8 @@ def _judge(
         return Health.DEGRADED, _exited(start, status)
     if answer is None:
         return Health.PROGRESSING, _exited(start, status) if status.failures else None
-    reason = _unwell(start, status, answer, listening)
+    fresh = status.failures > 0 and answer.refused and up < 5 * STEADY
+    reason = _exited(start, status) if fresh else _unwell(start, answer, listening)
     return (Health.DEGRADED if instance.was_healthy else Health.PROGRESSING), reason
 
 
@@ -110,7 +113,7 @@ def _last_words(status: Status) -> str:
     return "\n".join(lines)
 
 
-def _unwell(start: Start, status: Status, answer: Answer, listening: tuple[int, ...]) -> Reason:
+def _unwell(start: Start, answer: Answer, listening: tuple[int, ...]) -> Reason:
     """Why a running program is not healthy."""
     if not answer.refused:
         remedy = (

@@ -7,7 +7,7 @@ import fcntl
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from uuid import UUID
 
@@ -19,7 +19,7 @@ LONGEST_PATH = 100
 """Bytes: a socket's path has 104 on macOS and 108 on Linux."""
 
 
-async def hints(home: Path) -> AsyncIterator[tuple[int, UUID]]:
+async def hints(home: Path) -> AsyncGenerator[tuple[int, UUID], None]:
     """(world_id, service_id) as they come. One listener per home; a second one waits for its turn."""
     await asyncio.to_thread(home.mkdir, mode=0o711, parents=True, exist_ok=True)
     lock = os.open(home / "hints.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -55,7 +55,7 @@ def _bind(listener: socket.socket, path: Path) -> None:
         listener.bind(str(link / path.name))
 
 
-async def _received(listener: socket.socket) -> AsyncIterator[tuple[int, UUID]]:
+async def _received(listener: socket.socket) -> AsyncGenerator[tuple[int, UUID], None]:
     loop = asyncio.get_running_loop()
     there = asyncio.Event()
     loop.add_reader(listener, there.set)

@@ -85,6 +85,8 @@ def _lines(folder: Path, release: str, number: int, offset: int) -> Iterator[Fou
             offset += len(raw)
             at, _, rest = raw[:-1].partition(b" ")
             mark, _, text = rest.partition(b" ")
+            if not at.isdigit():
+                continue  # what a full disk made of a line
             yield Found(
                 int(at),
                 release,

@@ -85,7 +85,7 @@ class Shim:
 
     def say(self, text: str) -> None:
         """A line of the shim's own in the log."""
-        self.log.write("d", [text.encode()])
+        self.log.write("d", [text.replace("\n", " ").encode()])
 
     def report(self, *, strict: bool = False) -> None:
         """Write the status and hint at it. A full disk only delays it, except when `strict`."""
@@ -127,6 +127,7 @@ class Shim:
         me = os.getpid()
         pid = os.fork()
         if pid == 0:
+            os.close(release)  # else it would wait for itself
             self.become(me, go, fail, out_end, err_end)
         for fd in (go, fail, out_end, err_end):
             os.close(fd)
@@ -280,8 +281,9 @@ class Shim:
                 break
             time.sleep(0.005)
         try:
-            _, status = os.waitpid(self.pid, os.WNOHANG)
-            self.note(status)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.note(status)
         except ChildProcessError:
             pass
         for stream in list(self.streams):
@@ -316,7 +318,8 @@ class Shim:
 def describe(ended: dict[str, object] | None) -> str:
     """How a program ended, in words."""
     if ended and "signal" in ended:
-        return f"killed by {signal.Signals(int(str(ended['signal']))).name}"
+        number = int(str(ended["signal"]))
+        return f"killed by signal {number} ({signal.strsignal(number) or 'without a name'})"
     if ended and "error" in ended:
         return f"could not be started: {ended['error']}"
     return f"exited with code {ended['code']}" if ended else "ended"

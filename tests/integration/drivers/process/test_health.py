@@ -42,7 +42,11 @@ async def test_http(place: Place) -> None:
 
 
 async def test_tcp(place: Place) -> None:
-    program = "import os, socket, time\nserver = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))\ntime.sleep(60)"
+    program = """
+import os, socket, time
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+time.sleep(60)
+"""
     release = place.python(program, ports={"tcp": 5000})
     assert (await place.apply(release)).outputs["url"].startswith("tcp://127.0.0.1:2")
     await place.until(release, lambda seen: seen.health is Health.HEALTHY)

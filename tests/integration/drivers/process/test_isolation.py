@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deployd.drivers.process.accounts import FIRST, LAST
+from deployd.model.spec import SizeSpec
 from tests.integration.drivers.process.place import Place, new_service, processes
 
 ROOT = os.geteuid() == 0
@@ -27,7 +29,8 @@ print(json.dumps({
     "session": os.getsid(0) == os.getpid() == os.getpgid(0), "cwd": os.getcwd(), "umask": os.umask(0),
     "files": sorted(os.listdir("/proc/self/fd")), "core": resource.getrlimit(resource.RLIMIT_CORE),
     "nofile": resource.getrlimit(resource.RLIMIT_NOFILE), "data": resource.getrlimit(resource.RLIMIT_DATA),
-    "secret": readable(sys.argv[1]), "spec": readable(sys.argv[2]), "own": os.access(os.environ["HOME"], os.W_OK),
+    "secret": readable(sys.argv[1]), "spec": readable(sys.argv[2]),
+    "own": os.access(os.environ["HOME"], os.W_OK),
 }), flush=True)
 time.sleep(60)
 """
@@ -44,12 +47,12 @@ async def test_a_service_is_alone(place: Place, monkeypatch: pytest.MonkeyPatch)
     secret.write_text("s")
     secret.chmod(0o600)
     place.write("report.py", REPORT)
-    release = place.release(
-        f"/usr/bin/python3 report.py {secret} {place.home}/7/{place.service.service_id}/*/spec.json",
-        ports={"http": 8080, "admin-api": 9090},
-        env={"GREETING": "hello $HOME", "PORT": "1"},
-    )
+    ports = {"http": 8080, "admin-api": 9090}
+    release = place.release("…", ports=ports, env={"GREETING": "hello $HOME", "PORT": "1"})
+    run = f"/usr/bin/python3 report.py {secret} {place.folder(release)}/spec.json"
+    release = replace(release, spec=replace(release.spec, run=run))
     await place.apply(release)
+    assert (place.folder(release) / "spec.json").is_file()
     seen = json.loads((await place.logged('"env"')).text)
     env = seen["env"]
     assert env["GREETING"] == "hello $HOME"
@@ -97,8 +100,6 @@ async def test_memory_is_limited(place: Place) -> None:
     program = (
         "import resource\nprint(resource.getrlimit(resource.RLIMIT_DATA)[0], flush=True)\nx = b'x' * 2**28"
     )
-    from deployd.model.spec import SizeSpec
-
     release = place.python(program, size=SizeSpec(cpu=0.5, memory=2**27))
     plan = await place.driver().plan(place.service, release)
     assert any("cpu" in note for note in plan.notes)

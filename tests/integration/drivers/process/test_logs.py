@@ -6,6 +6,8 @@ import base64
 
 import pytest
 
+from deployd.drivers.api import LogLine
+from deployd.drivers.process.instance import read_status
 from deployd.errors import InputError
 from tests.integration.drivers.process.place import Place
 
@@ -91,7 +93,7 @@ time.sleep(60)
     segments = sorted(place.folder(release).glob("logs/*.log"))
     assert len(segments) == 10
     assert sum(file.stat().st_size for file in segments) < 11 * 2**20
-    lines = []
+    lines: list[LogLine] = []
     cursor = before
     while page := await place.driver().read_logs(place.service, cursor, 2000):
         if not page.lines:
@@ -106,7 +108,14 @@ time.sleep(60)
 
 
 async def test_a_full_disk_costs_lines_not_the_service(place: Place) -> None:
-    program = "import time\nfor n in range(100000): print('x' * 100)\nprint(flush=True)\nopen(__import__('os').environ['HOME'] + '/through', 'w').close()\ntime.sleep(60)"
+    program = """
+import os, time
+for n in range(100000):
+    print("x" * 100)
+print(flush=True)
+open(os.environ["HOME"] + "/through", "w").close()
+time.sleep(60)
+"""
     release = place.python(program)
     logs = place.folder(release) / "logs"
     logs.mkdir(parents=True)
@@ -118,8 +127,6 @@ async def test_a_full_disk_costs_lines_not_the_service(place: Place) -> None:
     seen = await place.until(release, lambda _: through.exists())
     assert seen.pid
     assert seen.restarts == 0
-    from deployd.drivers.process.instance import read_status
-
     await place.until(release, lambda _: read_status(logs.parent).dropped > 100_000)
 
 

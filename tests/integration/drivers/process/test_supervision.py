@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 from deployd.drivers.api import Done, Failed, Wait
-from deployd.drivers.process.instance import read_start, read_status
+from deployd.drivers.process.client import SHIM
+from deployd.drivers.process.instance import read_start, read_status, status_text
 from deployd.drivers.process.shim.kernel import birth
+from deployd.drivers.process.shim.supervisor import ALREADY, BROKEN, STOPPED
 from deployd.model.state import Health
 from tests.integration.drivers.process.place import Place, finish, gone, processes
 
@@ -34,10 +41,13 @@ time.sleep(60)
 
 
 async def test_a_shell_line_gives_its_signals_to_the_program(place: Place) -> None:
-    place.write(
-        "wait.py",
-        "import signal,sys,time\nsignal.signal(15, lambda *_: sys.exit(print('got it', flush=True)))\nprint('up', sys.argv[1], flush=True)\ntime.sleep(60)",
-    )
+    program = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("got it", flush=True)))
+print("up", sys.argv[1], flush=True)
+time.sleep(60)
+"""
+    place.write("wait.py", program)
     release = place.release("/usr/bin/python3 wait.py $WORD", env={"WORD": "expanded"})
     await place.apply(release)
     await place.logged("up expanded")
@@ -58,7 +68,7 @@ async def test_a_killed_service_is_restarted(place: Place) -> None:
     assert again.restarts == 1
     assert again.reason is not None
     assert "signal 9" in again.reason.summary
-    assert processes(token) == [again.pid]
+    await place.until(release, lambda seen: processes(token) == [seen.pid])
     assert (await place.until(release, lambda seen: seen.health is Health.HEALTHY)).restarts == 1
 
 
@@ -175,8 +185,6 @@ async def test_alone_ends_the_others_and_back_again(place: Place) -> None:
 
 
 async def test_a_taken_port_is_replaced(place: Place) -> None:
-    import socket
-
     release = place.release("sleep 600", ports={"http": 80})
     done = await place.apply(release)
     await place.destroy()
@@ -204,12 +212,6 @@ async def test_only_the_newest_stopped_folders_are_kept(place: Place) -> None:
 
 async def test_a_stopped_one_does_not_come_back(place: Place) -> None:
     """Even when its supervisor is started by hand, or was still on its way when it was stopped."""
-    import subprocess
-    import sys
-
-    from deployd.drivers.process.client import SHIM
-    from deployd.drivers.process.shim.supervisor import ALREADY, STOPPED
-
     token = str(uuid4())
     release = place.release("sleep 600", env={"TOKEN": token})
     await place.apply(release)
@@ -221,12 +223,38 @@ async def test_a_stopped_one_does_not_come_back(place: Place) -> None:
     assert processes(token) == []
 
 
+async def test_nothing_runs_that_is_not_on_record(place: Place) -> None:
+    token = str(uuid4())
+    release = place.release("sleep 600", env={"TOKEN": token})
+    await place.apply(release)
+    await place.destroy()
+    folder = place.folder(release)
+    (folder / "stop").unlink()
+    (folder / "status.json").unlink()
+    (folder / "status.json").mkdir()
+    (folder / "status.json" / "in the way").touch()
+    command = [sys.executable, "-I", "-S", str(SHIM), str(folder)]
+    assert subprocess.run(command, check=False, timeout=10).returncode == BROKEN
+    assert processes(token) == []
+    assert "status.json" in (folder / "shim.err").read_text()
+    shutil.rmtree(folder)
+
+
+async def test_a_stop_that_was_never_asked_for_has_its_grace(place: Place) -> None:
+    """deployd died between the marker and the signal, long ago."""
+    program = "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(print('bye')))\nprint('up', flush=True)"
+    release = place.python(f"{program}\ntime.sleep(60)")
+    await place.apply(release)
+    await place.logged("up")
+    marker = place.folder(release) / "stop"
+    marker.touch()
+    os.utime(marker, (0, 0))
+    await place.destroy()
+    await place.logged("bye")
+
+
 async def test_a_recycled_number_is_never_signalled(place: Place) -> None:
     """The status speaks of a process whose number another one has by now: this test's own."""
-    from dataclasses import replace
-
-    from deployd.drivers.process.instance import status_text
-
     release = place.release("sleep 600")
     await place.apply(release)
     shim = place.shim(release)
@@ -246,7 +274,7 @@ async def test_a_release_that_cannot_start_fails(place: Place) -> None:
     assert progress.reason.code == "PROGRAM_MISSING"
 
 
-async def test_a_hung_supervisor_is_killed_in_the_end(place: Place, monkeypatch: object) -> None:
+async def test_a_hung_supervisor_is_killed_in_the_end(place: Place) -> None:
     token = str(uuid4())
     release = place.release("sleep 600", env={"TOKEN": token})
     driver = place.driver(grace_seconds=0)

@@ -12,6 +12,8 @@ from deployd.drivers.process.recipe import Recipe
 from deployd.errors import Terminal
 from deployd.model.reason import Reason
 
+APP = "FROM x\nWORKDIR /app\nCOPY . .\n"
+
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
@@ -120,13 +122,13 @@ def test_commands(tree: Path, lines: str, argv: tuple[str, ...]) -> None:
 
 
 def test_paths_of_the_image_become_those_of_the_tree(tree: Path) -> None:
-    text = 'FROM x\nWORKDIR /app\nCOPY . .\nENV PYTHONPATH=/app/src:/usr/lib PATH=/app/bin:$PATH\nCMD ["/app/bin/start.sh", "/app", "/apple"]\n'
+    text = (
+        APP
+        + 'ENV PYTHONPATH=/app/src:/usr/lib PATH=/app/bin:$PATH\nCMD ["/app/bin/start.sh", "/app", "/appl"]\n'
+    )
     recipe = good(tree, text)
-    assert recipe.command.argv == (str(tree / "bin/start.sh"), str(tree), "/apple")
+    assert recipe.command.argv == (str(tree / "bin/start.sh"), str(tree), "/appl")
     assert recipe.env == {"PYTHONPATH": f"{tree}/src:/usr/lib", "PATH": f"{tree}/bin:/usr/bin:/bin"}
-
-
-APP = "FROM x\nWORKDIR /app\nCOPY . .\n"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -12,11 +13,10 @@ ANY = UUID(int=5)
 
 
 @pytest.fixture
-def taken() -> int:
+def taken() -> Iterator[int]:
     """A port that somebody listens on, until the test's end."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        yield port  # type: ignore[misc]
+        yield server.getsockname()[1]
 
 
 def test_a_listener_is_seen(taken: int) -> None:

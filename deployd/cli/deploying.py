@@ -1,0 +1,131 @@
+"""deploy, rollback, retry: ask for a deployment, and follow it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from contextlib import aclosing
+
+from deployd.cli import documents
+from deployd.cli.client import Client, Json
+from deployd.cli.exits import ExitCode
+from deployd.cli.follow import conclude, follow_change, follow_deployment, view
+from deployd.cli.options import Options
+from deployd.cli.progress import word
+from deployd.cli.session import begin, client_of, console_of, cursor_of, folder, latest, service_of
+from deployd.cli.terminal import Console
+from deployd.errors import Conflict, DeploydError, NotFound
+
+__all__ = ["deploy", "retry", "rollback"]
+
+BEGINNING = 30.0
+"""Seconds within which what was asked for has to begin."""
+MOST = 100
+"""Releases that the server tells at once."""
+
+
+async def deploy(options: Options, arguments: argparse.Namespace) -> int:
+    """Deploy a folder of this host."""
+    console, directory = console_of(options), folder(arguments.path)
+    async with client_of(options) as client:
+        after = await cursor_of(client, options.world)
+        change_id = await begin(client, options.world, directory, arguments.service)
+        _asked(console, "change", change_id)
+        if arguments.no_wait:
+            return ExitCode.DONE
+        shown = view(console, f"reading {directory}")
+        try:
+            return conclude(console, await follow_change(client, options.world, after, change_id, shown))
+        except asyncio.CancelledError:
+            console.complain(f"it goes on; to end it: deployd cancel {change_id}")
+            raise
+
+
+async def rollback(options: Options, arguments: argparse.Namespace) -> int:
+    """Make a service serve an earlier release."""
+    console, world, name = console_of(options), options.world, arguments.service
+    async with client_of(options) as client:
+        after = await cursor_of(client, world)
+        service = await service_of(client, world, name)
+        release = await _release(client, world, name, arguments.to) if arguments.to is not None else None
+        await client.mutate(documents.ROLLBACK, {"world": world, "service": name, "release": release})
+        return await _follow_next(console, client, world, after, service["id"], arguments)
+
+
+async def retry(options: Options, arguments: argparse.Namespace) -> int:
+    """Try a deployment once more, as a new one."""
+    console, world = console_of(options), options.world
+    async with client_of(options) as client:
+        after = await cursor_of(client, world)
+        machine = await client.mutate(documents.RETRY, {"id": await latest(client, world, arguments.id)})
+        if machine["__typename"] != "Deployment":
+            console.say(f"{machine['__typename'].lower()} {machine['id']} tries again now")
+            return ExitCode.DONE
+        if not machine["finished"]:  # its present act is tried again at once
+            _asked(console, "deployment", machine["id"])
+            if arguments.no_wait:
+                return ExitCode.DONE
+            shown = view(console, "")
+            return conclude(console, await follow_deployment(client, world, after, machine["id"], shown))
+        found = await client.query(documents.DEPLOYMENT, {"id": machine["id"]})
+        service_id = found["deployment"]["serviceId"]
+        return await _follow_next(console, client, world, after, service_id, arguments)
+
+
+async def _follow_next(
+    console: Console, client: Client, world: str, after: str, service_id: str, arguments: argparse.Namespace
+) -> int:
+    """Follow the service's next deployment that is born after the cursor."""
+    deployment_id = await _next_deployment(client, world, after, service_id)
+    _asked(console, "deployment", deployment_id)
+    if arguments.no_wait:
+        return ExitCode.DONE
+    try:
+        shown = view(console, "")
+        return conclude(console, await follow_deployment(client, world, after, deployment_id, shown))
+    except asyncio.CancelledError:
+        console.complain(f"it goes on; to end it: deployd cancel {deployment_id}")
+        raise
+
+
+async def _next_deployment(client: Client, world: str, after: str, service_id: str) -> str:
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(BEGINNING):
+            stream = client.subscribe(documents.TRANSITIONS, {"world": world, "after": after})
+            async with aclosing(stream):
+                async for batch in stream:
+                    for one in batch["transitions"]:
+                        if one["serviceId"] == service_id and _born(one):
+                            return str(one["machineId"])
+    except TimeoutError:
+        pass
+    raise DeploydError(
+        f"no deployment began within {time.monotonic() - began:.0f} s",
+        remedy="See how the service stands: deployd status",
+    )
+
+
+def _born(transition: Json) -> bool:
+    return word(transition["kind"]) == "deployment" and not transition["fromState"]
+
+
+async def _release(client: Client, world: str, name: str, number: int) -> str:
+    data = await client.query(documents.HISTORY, {"world": world, "name": name, "first": MOST})
+    releases = {one["number"]: one["id"] for one in data["service"]["releases"]}
+    if not releases:
+        raise Conflict(f"service {name} has no release yet")
+    if number not in releases:
+        raise NotFound(
+            f"service {name} has no release {number}",
+            remedy=f"It has {min(releases)} to {max(releases)}: see deployd history {name}",
+        )
+    return str(releases[number])
+
+
+def _asked(console: Console, kind: str, machine_id: str) -> None:
+    if console.json:
+        console.tell("asked", kind=kind, id=machine_id)
+    else:
+        console.say(console.paint(f"{kind} {machine_id}", "dim"))

@@ -1,0 +1,163 @@
+"""status, history, version: look without touching."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from deployd import __version__
+from deployd.cli import documents
+from deployd.cli.client import Json
+from deployd.cli.exits import ExitCode, ServerUnreachable
+from deployd.cli.options import Options
+from deployd.cli.progress import BAD, GIVEN_UP, word
+from deployd.cli.render import age, health_style, table
+from deployd.cli.session import client_of, console_of, service_of
+from deployd.cli.terminal import Console, clean, cut, error_block
+from deployd.errors import NotFound
+
+__all__ = ["history", "status", "version"]
+
+ADDRESS = 4
+"""The column of a status table that gives way last."""
+
+
+async def version(options: Options, arguments: argparse.Namespace) -> int:
+    """Both sides' versions; a server that is away is no error."""
+    console = console_of(options)
+    async with client_of(options) as client:
+        try:
+            there = str((await client.query(documents.VERSION))["version"])
+        except ServerUnreachable:
+            there = None
+    if console.json:
+        console.document({"version": __version__, "server": there, "url": client.url})
+    else:
+        console.say(f"deployd {__version__}")
+        console.say(f"server {there} at {client.url}" if there else f"no server at {client.url}")
+    return ExitCode.DONE
+
+
+async def status(options: Options, arguments: argparse.Namespace) -> int:
+    """The world's services, or one of them in detail."""
+    console = console_of(options)
+    async with client_of(options) as client:
+        if arguments.service is not None:
+            service = await service_of(client, options.world, arguments.service)
+            if console.json:
+                console.document(service)
+            else:
+                _detail(console, service)
+            return ExitCode.DONE
+        data = await client.query(documents.SERVICES, {"world": options.world})
+    if data["world"] is None:
+        raise NotFound(f"there is no world {options.world!r}", remedy="Name another by --world.")
+    services = [one for one in data["world"]["services"] if word(one["state"]) != "retired"]
+    if console.json:
+        console.document(services)
+    elif not services:
+        console.say(f"world {options.world} has no services; deploy one: deployd up PATH")
+    else:
+        _overview(console, sorted(services, key=lambda one: str(one["name"])))
+    return ExitCode.DONE
+
+
+def _overview(console: Console, services: list[Json]) -> None:
+    now, width = datetime.now(UTC), console.size()[0] if console.live else None
+    rows = [
+        [
+            one["name"],
+            word(one["state"]),
+            word(one["health"]),
+            str(one["serving"]["number"]) if one["serving"] else "-",
+            one["address"] or "-",
+            age((one["serving"] or one)["createdAt"], now),
+        ]
+        for one in services
+    ]
+    header, *lines = table(["NAME", "STATE", "HEALTH", "RELEASE", "ADDRESS", "AGE"], rows, width, ADDRESS)
+    console.say(console.paint(header, "dim"))
+    for one, line in zip(services, lines, strict=True):
+        console.say(_tinted(console, line, one))
+        if one["reason"] and word(one["health"]) not in ("healthy", "suspended"):
+            note = f"  ↳ {clean(one['reason']['summary'])}"
+            console.say(console.paint(cut(note, width) if width else note, *health_style(one["health"])))
+
+
+def _tinted(console: Console, line: str, service: Json) -> str:
+    """The line with its health in colour: after the name, so that a service may be called `healthy`."""
+    health = word(service["health"])
+    place = line.find(f" {health} ", len(service["name"])) + 1
+    if not place:
+        return line
+    painted = console.paint(health, *health_style(health))
+    return f"{line[:place]}{painted}{line[place + len(health) :]}"
+
+
+def _detail(console: Console, service: Json) -> None:
+    now = datetime.now(UTC)
+    serving, previous, working = service["serving"], service["previous"], service["deployment"]
+    fields = [
+        ("service", service["name"]),
+        ("world", service["world"]),
+        ("state", word(service["state"])),
+        ("health", console.paint(word(service["health"]), *health_style(service["health"]))),
+        ("address", service["address"]),
+        ("release", serving and f"{serving['number']} (made {age(serving['createdAt'], now)} ago)"),
+        ("before", previous and f"{previous['number']}"),
+        ("deploying", working and f"{word(working['state']).replace('_', ' ')} ({working['id']})"),
+        ("process", service["pid"] and str(service["pid"])),
+        ("restarts", str(service["restarts"])),
+        ("id", service["id"]),
+    ]
+    for name, value in fields:
+        if value:
+            console.say(f"{console.paint(f'{name:<10}', 'dim')}{value}")
+    if reason := service["reason"]:
+        console.say("")
+        console.say(error_block(reason["summary"], reason["evidence"], reason["remedy"]))
+
+
+async def history(options: Options, arguments: argparse.Namespace) -> int:
+    """A service's deployments, newest first."""
+    console = console_of(options)
+    variables = {"world": options.world, "name": arguments.service, "first": arguments.limit}
+    async with client_of(options) as client:
+        data = await client.query(documents.HISTORY, variables)
+    service = data["service"]
+    if service is None:
+        raise NotFound(
+            f"world {options.world!r} has no service {arguments.service!r}",
+            remedy="See which there are: deployd status",
+        )
+    deployments = service["deployments"]
+    if console.json:
+        console.document(deployments)
+    elif not deployments:
+        console.say(f"{arguments.service} has no deployments")
+    else:
+        _chronicle(console, deployments)
+    return ExitCode.DONE
+
+
+def _chronicle(console: Console, deployments: list[Json]) -> None:
+    width = console.size()[0] if console.live else None
+    rows = [
+        [
+            datetime.fromisoformat(one["requestedAt"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            word(one["state"]).replace("_", " "),
+            one["purpose"],
+            str(one["release"]["number"]) if one["release"] else "-",
+            one["requestedBy"],
+            one["id"],
+        ]
+        for one in deployments
+    ]
+    header, *lines = table(["WHEN", "STATE", "WHAT", "RELEASE", "WHO", "ID"], rows, width, 5)
+    console.say(console.paint(header, "dim"))
+    for one, line in zip(deployments, lines, strict=True):
+        console.say(line)
+        if one["reason"] and word(one["state"]) in BAD | GIVEN_UP:
+            note = f"  ↳ {clean(one['reason']['summary'])}"
+            style = "red" if word(one["state"]) in BAD else "yellow"
+            console.say(console.paint(cut(note, width) if width else note, style))

@@ -1,0 +1,18 @@
+"""serve: the server itself, in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from deployd.cli.local import MODULE
+from deployd.cli.options import Options
+
+__all__ = ["serve"]
+
+
+def serve(options: Options, arguments: argparse.Namespace) -> int:
+    """Become the server: it gets this process, its signals and its exit code."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", MODULE])  # noqa: S606 - no shell by intent

@@ -1,0 +1,55 @@
+"""Whatever is refused or fails over HTTP is answered as JSON: code, message, remedy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from deployd.errors import DeploydError, Forbidden, PostgresUnavailable, Unauthenticated
+from deployd.model.identifier import new_id
+
+__all__ = ["answer", "errors_as_problems"]
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_STATUS: dict[type[DeploydError], int] = {Unauthenticated: 401, Forbidden: 403, PostgresUnavailable: 503}
+
+
+def answer(
+    status: int, code: str, message: str, remedy: str = "", headers: dict[str, str] | None = None
+) -> web.Response:
+    """The problem as a response."""
+    body = msgspec.json.encode({"code": code, "message": message, "remedy": remedy})
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+
+@web.middleware
+async def errors_as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors on purpose with their code; all others masked, under an id that the log has too."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        code = error.reason.upper().replace(" ", "_")
+        return answer(error.status, code, error.text or error.reason, headers=headers)
+    except DeploydError as error:
+        status = next((status for type_, status in _STATUS.items() if isinstance(error, type_)), None)
+        if status is None:
+            return _masked(request, error)
+        headers = {"WWW-Authenticate": 'Bearer realm="deployd"'} if status == 401 else None
+        return answer(status, error.code, error.message, error.remedy, headers)
+    except Exception as error:
+        return _masked(request, error)
+
+
+def _masked(request: web.Request, error: Exception) -> web.Response:
+    number = str(new_id())
+    _log.error("internal error %s at %s %s", number, request.method, request.path, exc_info=error)
+    return answer(500, "INTERNAL", "internal error", f"Look for {number} in the server's log.")

@@ -1,0 +1,240 @@
+"""What goes on while a deployd is killed: each scenario can be begun twice, and says how it must end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from deployd.engine.birth import birth
+from deployd.model.facts import ChangeFacts, DeploymentFacts, ResourceFacts
+from deployd.model.identifier import derived_id
+from deployd.model.machine import Machine
+from deployd.model.state import Health
+from deployd.store import machines
+from deployd.store.commit import Post
+from tests.house import ADA, House
+
+Step = Callable[[House], Awaitable[None]]
+
+
+async def nothing(home: House) -> None:
+    """No preparation."""
+
+
+async def served(home: House) -> None:
+    """A service that serves `cart`'s first release."""
+    await home.until((await home.deploy("first", cart="ok")).id, "done")
+    await home.until((await home.service("cart")).id, "serving")
+
+
+async def deploy(home: House, run: str) -> Machine:
+    return await home.deploy("second", cart=run)
+
+
+async def deployment_of(home: House, change: Machine) -> Machine:
+    while not (made := await home.deployments(change.id)):
+        await asyncio.sleep(0.005)
+    return made[0]
+
+
+async def at_rest(home: House, service: str, state: str) -> Machine:
+    return await home.until((await home.service(service)).id, state)
+
+
+# -- begin and end
+
+
+async def begin_better(home: House) -> None:
+    await deploy(home, "better")
+
+
+async def begin_woken(home: House) -> None:
+    """Suspended, it looks only when somebody wakes it; then it is deployed."""
+    service = await home.service("cart")
+    await home.committer.store(posts=(Post(home.world_id, service.id, "wake", "person:ada"),))
+    await asyncio.sleep(0.05)
+    await begin_better(home)
+
+
+async def end_better(home: House) -> None:
+    await home.until((await deploy(home, "better")).id, "done")
+    service = await at_rest(home, "cart", "serving")
+    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.better"]
+
+
+async def begin_sick(home: House) -> None:
+    await deploy(home, "sick")
+
+
+async def end_sick(home: House) -> None:
+    await home.until((await deploy(home, "sick")).id, "failed")
+    service = await at_rest(home, "cart", "serving")
+    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
+
+
+async def begin_cancelled(home: House) -> None:
+    deployment = await deployment_of(home, await deploy(home, "slow"))
+    await home.until(deployment.id, "verifying", "cancelling", "cancelled")
+    await home.operations.cancel(ADA, deployment.id)
+
+
+async def end_cancelled(home: House) -> None:
+    change = await home.until((await deploy(home, "slow")).id, "cancelled")
+    (deployment,) = await home.deployments(change.id)
+    assert deployment.state == "cancelled"
+    service = await at_rest(home, "cart", "serving")
+    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
+
+
+async def begin_suspended(home: House) -> None:
+    await home.operations.suspend(ADA, home.world, "cart")
+
+
+async def end_suspended(home: House) -> None:
+    service = await at_rest(home, "cart", "suspended")
+    assert home.running(service.id) == []
+    assert (await home.facts("cart")).health is Health.SUSPENDED
+
+
+async def suspended(home: House) -> None:
+    await served(home)
+    await begin_suspended(home)
+    await end_suspended(home)
+
+
+async def begin_retired(home: House) -> None:
+    for one in await machines.list_kind(home.db, home.world_id, home.kind.SERVICE):
+        await home.operations.retire(ADA, home.world, str(one.name))
+
+
+async def end_retired(home: House) -> None:
+    (service,) = await machines.list_kind(home.db, home.world_id, home.kind.SERVICE, all_=True)
+    await home.until(service.id, "retired")
+    assert home.running(service.id) == []
+
+
+async def begin_approved(home: House) -> None:
+    change = await deploy(home, "moody")
+    await _approve(home, change)
+    await _approve(home, await deployment_of(home, change))
+
+
+async def _approve(home: House, machine: Machine) -> None:
+    waiting = await home.until(machine.id, "awaiting_approval", *_BEYOND)
+    assert isinstance(waiting.facts, ChangeFacts | DeploymentFacts)
+    if waiting.state == "awaiting_approval":
+        try:
+            await home.operations.approve(ADA, machine.id, str(waiting.facts.plan_hash))
+        except Exception:
+            if (await home.get(machine.id)).state not in _BEYOND:
+                raise
+
+
+_BEYOND = ("applying", "done", "building", "provisioning", "releasing", "verifying", "succeeded")
+
+
+async def end_approved(home: House) -> None:
+    await home.until((await deploy(home, "moody")).id, "done")
+    service = await at_rest(home, "cart", "serving")
+    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.moody"]
+
+
+async def begin_resource(home: House) -> None:
+    facts = ResourceFacts("db", "postgres", "infra", {"size": 1})
+    made = birth(home.world_id, _resource(home), facts, "person:ada", name="db")
+    await home.committer.store(births=(made,))
+
+
+async def end_resource(home: House) -> None:
+    await home.until(_resource(home), "ready")
+    assert home.running(_resource(home)) == ["begun", "object"]
+
+
+async def resource(home: House) -> None:
+    await begin_resource(home)
+    await end_resource(home)
+
+
+async def begin_updated(home: House) -> None:
+    machine = await home.get(_resource(home))
+    assert isinstance(machine.facts, ResourceFacts)
+    if machine.facts.settings != {"size": 2}:
+        post = Post(home.world_id, machine.id, "update", "person:ada", {"settings": {"size": 2}})
+        await home.committer.store(posts=(post,))
+
+
+async def end_updated(home: House) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            machine = await home.until(_resource(home), "ready")
+            assert isinstance(machine.facts, ResourceFacts)
+            if machine.facts.settings == {"size": 2}:
+                return
+            await asyncio.sleep(0.005)
+
+
+async def begin_deleted(home: House) -> None:
+    await home.committer.store(posts=(Post(home.world_id, _resource(home), "delete", "person:ada"),))
+
+
+async def end_deleted(home: House) -> None:
+    await home.until(_resource(home), "deleted")
+    assert home.running(_resource(home)) == []
+
+
+def _resource(home: House) -> UUID:
+    return derived_id(home.world_id, "resource", "db")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`targets`: in which states of which kind it is died."""
+
+    prepare: Step
+    begin: Step
+    end: Step
+    targets: tuple[tuple[str, str], ...]
+
+
+def on(kind: str, *states: str) -> tuple[tuple[str, str], ...]:
+    return tuple((kind, state) for state in states)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "first": Scenario(nothing, begin_better, end_better, on("service", "idle")),
+    "better": Scenario(
+        served,
+        begin_better,
+        end_better,
+        on("change", "received", "planning", "applying")
+        + on(
+            "deployment",
+            "queued",
+            "fetching",
+            "planning",
+            "building",
+            "provisioning",
+            "releasing",
+            "verifying",
+        )
+        + on("service", "serving", "deploying"),
+    ),
+    "sick": Scenario(served, begin_sick, end_sick, on("deployment", "rolling_back")),
+    "cancelled": Scenario(served, begin_cancelled, end_cancelled, on("deployment", "cancelling")),
+    "suspended": Scenario(served, begin_suspended, end_suspended, on("service", "suspending")),
+    "woken": Scenario(suspended, begin_woken, end_better, on("service", "suspended")),
+    "retired": Scenario(served, begin_retired, end_retired, on("service", "retiring")),
+    "approved": Scenario(
+        nothing,
+        begin_approved,
+        end_approved,
+        on("change", "awaiting_approval") + on("deployment", "awaiting_approval"),
+    ),
+    "resource": Scenario(
+        nothing, begin_resource, end_resource, on("resource", "requested", "creating", "ready")
+    ),
+    "updated": Scenario(resource, begin_updated, end_updated, on("resource", "updating")),
+    "deleted": Scenario(resource, begin_deleted, end_deleted, on("resource", "deleting")),
+}

@@ -1,0 +1,107 @@
+"""Death at every step: in every state of every machine, at every await of its act, and in its commit.
+
+Each trial kills a deployd with SIGKILL at one point; another one goes on. Then everything has come to its
+end by itself, exactly one instance of the service exists, each object was made once, and `seq` is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from deployd.machines import TABLES
+from deployd.model.world import Capability
+from deployd.store import worlds
+from deployd.store.database import Database
+from tests.chaos.scenarios import SCENARIOS
+from tests.house import House, house
+
+ROOT = Path(__file__).parents[2]
+CASES = [
+    pytest.param(name, kind, state, id=f"{kind}-{state}")
+    for name, scenario in SCENARIOS.items()
+    for kind, state in scenario.targets
+]
+_COMMIT = (-1, -2)
+
+
+@pytest.fixture
+async def victim() -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.chaos.victim"),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    yield process
+    assert process.stdin is not None
+    process.stdin.close()
+    await process.wait()
+
+
+def test_every_state_that_acts_is_died_in() -> None:
+    acting = {(str(t.kind), str(s.name)) for t in TABLES.values() for s in t.states if s.act}
+    assert {(kind, state) for s in SCENARIOS.values() for kind, state in s.targets} == acting
+
+
+@pytest.mark.parametrize(("scenario", "kind", "state"), CASES)
+async def test_death_at_every_point(
+    database: Database,
+    dsn: str,
+    tmp_path: Path,
+    victim: asyncio.subprocess.Process,
+    scenario: str,
+    kind: str,
+    state: str,
+) -> None:
+    assert victim.stdin is not None
+    assert victim.stdout is not None
+    died = 0
+    for number, point in enumerate(itertools.chain(_COMMIT, itertools.count())):
+        world = f"w{number}"
+        main = Capability("deploy:process", approval=scenario == "approved")
+        await worlds.add(database, world, {"main": main, "infra": Capability("provision:standin")})
+        home = tmp_path / world
+        home.mkdir()
+        trial = {
+            "dsn": dsn,
+            "home": str(home),
+            "world": world,
+            "scenario": scenario,
+            "kind": kind,
+            "state": state,
+            "point": point,
+        }
+        victim.stdin.write(json.dumps(trial).encode() + b"\n")
+        status = int(await victim.stdout.readline())
+        assert status in (0, -9), f"at {point}"
+        died += status == -9
+        async with house(database, home, world=world) as survivor:
+            if status == -9:
+                await SCENARIOS[scenario].begin(survivor)
+            await SCENARIOS[scenario].end(survivor)
+            await check(survivor)
+        if status == 0 and point >= 0:
+            break
+    assert died >= len(_COMMIT) + 1
+
+
+async def check(home: House) -> None:
+    """Whole, and nothing was made twice."""
+    await home.check_whole()
+    made = Counter(line for line in home.folder.journal() if line.startswith("made"))
+    assert all(count == 1 for count in made.values()), made
+    async with asyncio.timeout(10):  # services look around from time to time: catch a moment of rest
+        while await home.db.pool.fetchval(
+            "select exists (select from mailbox where world_id = $1)"
+            " or exists (select from machines where world_id = $1 and owner is not null)",
+            home.world_id,
+        ):
+            await asyncio.sleep(0.005)

@@ -1,0 +1,126 @@
+"""A deployd that dies where it is told to. It imports everything once and forks for each trial.
+
+Reads trials as JSON lines from its standard input, answers each with the exit status of the fork:
+-9 it died at the point, 0 there is no such point (the scenario came to its end first).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Generator
+from pathlib import Path
+from typing import Any
+
+from deployd.engine.acts import ACTS
+from deployd.engine.context import Context
+from deployd.engine.outcome import Act, Acts, Outcome
+from deployd.machines import TABLES
+from deployd.model.machine import Machine
+from deployd.store import commit
+from deployd.store.commit import Applied, Batch
+from deployd.store.database import Database
+from tests.chaos.scenarios import SCENARIOS
+from tests.house import house
+
+armed = False
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Dying:
+    """Drives a coroutine, and dies at the point where it gives up control for the nth time."""
+
+    def __init__(self, act: Coroutine[Any, Any, Outcome], point: int) -> None:
+        self.act, self.point = act, point
+
+    def __await__(self) -> Generator[Any, Any, Outcome]:
+        passed = 0
+        sending: Any = None
+        throwing: BaseException | None = None
+        while True:
+            if passed == self.point:
+                die()
+            try:
+                yielded = self.act.send(sending) if throwing is None else self.act.throw(throwing)
+            except StopIteration as end:
+                if passed + 1 == self.point:
+                    die()  # the act is done, nothing of it is committed
+                outcome: Outcome = end.value
+                return outcome
+            passed += 1
+            sending = throwing = None
+            try:
+                sending = yield yielded
+            except BaseException as error:
+                throwing = error
+
+
+def deadly(kind: str, state: str, point: int) -> Acts:
+    """The acts, of which one dies at its point. Negative points are in the commit, not in the act."""
+
+    def wrap(name: str, act: Act) -> Act:
+        async def dying(context: Context, machine: Machine) -> Outcome:
+            if armed and (machine.kind, machine.state) == (kind, state) and point >= 0:
+                return await Dying(act(context, machine), point)  # type: ignore[arg-type]
+            return await act(context, machine)
+
+        return dying
+
+    acts = {state.act for state in TABLES[kind].states}  # type: ignore[index]
+    return {key: wrap(key[1], act) if key[0] == kind and key[1] in acts else act for key, act in ACTS.items()}
+
+
+def deadly_commit(kind: str, state: str, point: int) -> None:
+    """-1: die right before the commit of an outcome from that state; -2: right after, unanswered."""
+    write = commit.write
+
+    async def dying(connection: Any, batch: Batch) -> list[Applied | None]:
+        meant = armed and any((s.machine.kind, s.machine.state) == (kind, state) for s in batch.steps)
+        if meant and point == -1:
+            die()
+        applied = await write(connection, batch)
+        if meant and point == -2:
+            die()
+        return applied
+
+    commit.write = dying
+
+
+async def trial(dsn: str, home: str, world: str, scenario: str, kind: str, state: str, point: int) -> None:
+    global armed
+    deadly_commit(kind, state, point)
+    chosen = SCENARIOS[scenario]
+    async with (
+        Database(dsn, size=3) as db,
+        house(db, Path(home), acts=deadly(kind, state, point), world=world) as running,
+    ):
+        await chosen.prepare(running)
+        armed = True
+        await chosen.begin(running)
+        await chosen.end(running)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        arguments = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            try:
+                asyncio.run(trial(**arguments))
+            except BaseException as error:
+                sys.stderr.write(f"{arguments}: {error!r}\n")
+                os._exit(1)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
