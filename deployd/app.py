@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from deployd import __version__
-from deployd.drivers.api import Deployer, DriverContext, Watch
 from deployd.drivers import registry
+from deployd.drivers.api import Deployer, DriverContext, Watch
 from deployd.engine.acts import ACTS, ANSWERS
 from deployd.engine.bus import Bus
 from deployd.engine.committer import Committer
@@ -264,11 +264,9 @@ def main() -> int:
             stream=sys.stderr,
         )
         logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
-        with contextlib.suppress(ImportError):
-            import uvloop
-
-            return uvloop.run(_main(settings, arguments.trust_loopback))
-        return asyncio.run(_main(settings, arguments.trust_loopback))
+        logging.getLogger("transitions").setLevel(logging.WARNING)
+        asyncio.run(_serve(settings, trust_loopback=arguments.trust_loopback))
+        return 0
     except DeploydError as error:
         sys.stderr.write(f"deployd: {error.message}\n")
         for line in error.evidence.splitlines():
@@ -276,11 +274,6 @@ def main() -> int:
         if error.remedy:
             sys.stderr.write(f"what to do: {error.remedy}\n")
         return 1
-
-
-async def _main(settings: Settings, trust_loopback: bool) -> int:
-    await _serve(settings, trust_loopback=trust_loopback)
-    return 0
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ _SERVICE = f"""{{
   id name world state health address pid restarts createdAt updatedAt
   reason {_REASON} serving {{ id number createdAt }} previous {{ id number }}
   deployment {{ id state }}
+  deployments(first: 1) {{ id state requestedAt reason {_REASON} }}
 }}"""
 
 VERSION = "query Version { version }"

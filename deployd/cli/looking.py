@@ -18,9 +18,6 @@ from deployd.errors import NotFound
 
 __all__ = ["history", "status", "version"]
 
-ADDRESS = 4
-"""The column of a status table that gives way last."""
-
 
 async def version(options: Options, arguments: argparse.Namespace) -> int:
     """Both sides' versions; a server that is away is no error."""
@@ -75,13 +72,29 @@ def _overview(console: Console, services: list[Json]) -> None:
         ]
         for one in services
     ]
-    header, *lines = table(["NAME", "STATE", "HEALTH", "RELEASE", "ADDRESS", "AGE"], rows, width, ADDRESS)
+    header, *lines = table(["NAME", "STATE", "HEALTH", "RELEASE", "ADDRESS", "AGE"], rows, width, (0, 4, 1))
     console.say(console.paint(header, "dim"))
     for one, line in zip(services, lines, strict=True):
         console.say(_tinted(console, line, one))
-        if one["reason"] and word(one["health"]) not in ("healthy", "suspended"):
-            note = f"  ↳ {clean(one['reason']['summary'])}"
-            console.say(console.paint(cut(note, width) if width else note, *health_style(one["health"])))
+        if trouble := _trouble(one):
+            _note(console, trouble, width, "red")
+
+
+def _trouble(service: Json) -> str:
+    """Why it is not well; or, if its latest deployment failed, that."""
+    if service["reason"] and word(service["health"]) not in ("healthy", "suspended"):
+        return str(service["reason"]["summary"])
+    for latest in service["deployments"]:
+        if word(latest["state"]) in BAD and latest["reason"]:
+            state = word(latest["state"]).replace("_", " ")
+            return f"latest deployment {state}: {latest['reason']['summary']}"
+    return ""
+
+
+def _note(console: Console, text: str, width: int | None, style: str) -> None:
+    """A line that belongs to the one above it."""
+    note = f"  ↳ {clean(text)}"
+    console.say(console.paint(cut(note, width) if width else note, style))
 
 
 def _tinted(console: Console, line: str, service: Json) -> str:
@@ -113,9 +126,11 @@ def _detail(console: Console, service: Json) -> None:
     for name, value in fields:
         if value:
             console.say(f"{console.paint(f'{name:<10}', 'dim')}{value}")
-    if reason := service["reason"]:
-        console.say("")
-        console.say(error_block(reason["summary"], reason["evidence"], reason["remedy"]))
+    failed = [one for one in service["deployments"] if word(one["state"]) in BAD]
+    for reason in [service["reason"], *(one["reason"] for one in failed)]:
+        if reason is not None:
+            console.say("")
+            console.say(error_block(reason["summary"], reason["evidence"], reason["remedy"]))
 
 
 async def history(options: Options, arguments: argparse.Namespace) -> int:
@@ -144,7 +159,7 @@ def _chronicle(console: Console, deployments: list[Json]) -> None:
     width = console.size()[0] if console.live else None
     rows = [
         [
-            datetime.fromisoformat(one["requestedAt"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            _when(one["requestedAt"]),
             word(one["state"]).replace("_", " "),
             one["purpose"],
             str(one["release"]["number"]) if one["release"] else "-",
@@ -153,11 +168,17 @@ def _chronicle(console: Console, deployments: list[Json]) -> None:
         ]
         for one in deployments
     ]
-    header, *lines = table(["WHEN", "STATE", "WHAT", "RELEASE", "WHO", "ID"], rows, width, 5)
+    header, *lines = table(["WHEN", "STATE", "WHAT", "REL", "WHO", "ID"], rows, width, (4, 2, 1))
     console.say(console.paint(header, "dim"))
     for one, line in zip(deployments, lines, strict=True):
         console.say(line)
         if one["reason"] and word(one["state"]) in BAD | GIVEN_UP:
-            note = f"  ↳ {clean(one['reason']['summary'])}"
             style = "red" if word(one["state"]) in BAD else "yellow"
-            console.say(console.paint(cut(note, width) if width else note, style))
+            _note(console, one["reason"]["summary"], width, style)
+
+
+def _when(at: str) -> str:
+    """Today's time, or the day and the time, as this host's clock shows it."""
+    local = datetime.fromisoformat(at).astimezone()
+    today = datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M")

@@ -141,14 +141,14 @@ def _forms(attempt: Attempt, now: float) -> list[list[Piece]]:
     steps = [step for step in attempt.steps if _worth(step, now) and step.state not in GOOD | BAD | GIVEN_UP]
     whole: Piece = (duration(attempt.seconds(now)), ("dim",))
     total = [whole] if attempt.finished else []
-    present = [] if attempt.finished else steps[-1:]
-    done = steps if attempt.finished else steps[:-1]
-    here = [_piece(attempt, step, now, times=True) for step in present]
+    telling = [step for step in steps if step.seconds is None or step.state == attempt.failed_in]
+    ticks = "✓" * len([step for step in steps if step not in telling])
+    short = [_piece(attempt, step, now, times=True) for step in telling]
     return [
-        [*(_piece(attempt, step, now, times=True) for step in done), *here, *total],
-        [*(_piece(attempt, step, now, times=False) for step in done), *here, *total],
-        [*([(f"{len(done)} steps", ("dim",))] if done else []), *here, *total],
-        [*here, *total],
+        [*(_piece(attempt, step, now, times=True) for step in steps), *total],
+        [*(_piece(attempt, step, now, times=step in telling) for step in steps), *total],
+        [*([(ticks, ("dim",))] if ticks else []), *short, *total],
+        [*short, *total],
         [],
     ]
 
@@ -173,20 +173,21 @@ def _now(attempt: Attempt) -> str:
 
 
 def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None, last: int = 0
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None, yielding: Sequence[int]
 ) -> list[str]:
-    """Columns of uncoloured text, two spaces apart. With a width, the widest give way until all fit.
+    """Columns of uncoloured text, two spaces apart.
 
-    `last` is the index of the column that gives way last.
+    Where they are wider than `width`, those at the indices `yielding` are cut, in this order, each down
+    to its header or six cells.
     """
     columns = [max(cells(row[index]) for row in [header, *rows]) for index in range(len(header))]
-    while width is not None and sum(columns) + 2 * (len(columns) - 1) > width:
-        others = [index for index in range(len(columns)) if index != last and columns[index] > 8]
-        widest = max(others or range(len(columns)), key=lambda index: columns[index])
-        if columns[widest] <= 4:
-            break
-        columns[widest] -= 1
-    return [
+    excess = 0 if width is None else sum(columns) + 2 * (len(columns) - 1) - width
+    for index in yielding:
+        given = max(0, min(excess, columns[index] - max(6, cells(header[index]))))
+        columns[index] -= given
+        excess -= given
+    lines = (
         "  ".join(_pad(text, columns[index]) for index, text in enumerate(row)).rstrip()
         for row in [header, *rows]
-    ]
+    )
+    return [line if width is None else cut(line, width) for line in lines]

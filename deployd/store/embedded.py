@@ -296,7 +296,8 @@ def _open_log(path: Path) -> BinaryIO:
     """The file for what the server says, at its end. One predecessor is kept as `….1`."""
     if path.exists() and path.stat().st_size > LARGEST_LOG:
         path.replace(path.with_name(f"{path.name}.1"))
-    return path.open("ab")
+    # Its statements may contain what is nobody else's business.
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def _tail(path: Path, after: int, lines: int = 20) -> str:

@@ -39,6 +39,7 @@ async def test_the_home_gives_nothing_away(used: Path) -> None:
             ("socket", uid, 0o700),
             ("password", os.geteuid(), 0o600),
             ("lock", os.geteuid(), 0o600),
+            ("postgres.log", os.geteuid(), 0o600),
         ):
             seen = (used / name).stat()
             assert (name, seen.st_uid, stat.S_IMODE(seen.st_mode)) == (name, owner, mode)

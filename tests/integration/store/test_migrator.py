@@ -178,6 +178,17 @@ async def test_a_file_that_fails_leaves_the_database_as_before_it_and_can_be_rep
     assert await migrate(dsn, folder) == ("0003_third.sql",)
 
 
+async def test_a_file_without_its_row_is_not_there_either(dsn: str, folder: Path) -> None:
+    (folder / "0003_third.sql").write_text(
+        "create table third (); insert into schema_migrations values (3, 'in the way', '');"
+    )
+
+    with pytest.raises(MigrationError, match=r"0003_third\.sql: duplicate key"):
+        await migrate(dsn, folder)
+
+    assert not await fetch(dsn, "select 1 from pg_tables where tablename = 'third'")
+
+
 async def test_who_migrates_already_is_waited_for(dsn: str, folder: Path) -> None:
     holder = await asyncpg.connect(dsn)
     await holder.execute(f"select pg_advisory_lock({LOCK})")

@@ -107,7 +107,9 @@ class Socket:
         assert await self.receive() == {"type": "connection_ack"}
         return self
 
-    async def subscribe(self, query: str, variables: Mapping[str, object] | None = None, id: str = "1") -> None:  # noqa: A002
+    async def subscribe(
+        self, query: str, variables: Mapping[str, object] | None = None, id: str = "1"
+    ) -> None:  # noqa: A002
         await self.send(type="subscribe", id=id, payload={"query": query, "variables": variables})
 
     async def next(self) -> dict[str, Any]:
@@ -150,21 +152,29 @@ class Served:
     async def connect(
         self, headers: Mapping[str, str] | None = None, protocols: Sequence[str] = (PROTOCOL,)
     ) -> AsyncIterator[Socket]:
-        async with self.session.ws_connect(
-            f"{self.url}/graphql", headers=headers, protocols=protocols
-        ) as ws:
+        async with self.session.ws_connect(f"{self.url}/graphql", headers=headers, protocols=protocols) as ws:
             yield Socket(ws)
 
     def deployment(self, service: str = "cart", service_id: UUID | None = None) -> Birth:
         facts = DeploymentFacts(
-            service, datetime.now(UTC), "person:ada", ServiceSpec(service), Source("/x"), actions=("start it",)
+            service,
+            datetime.now(UTC),
+            "person:ada",
+            ServiceSpec(service),
+            Source("/x"),
+            actions=("start it",),
         )
         return birth(self.world_id, new_id(), facts, "person:ada", service_id=service_id or uuid4())
 
     def service(self, name: str, **facts: Any) -> Birth:
         machine_id = new_id()
         return birth(
-            self.world_id, machine_id, ServiceFacts(name, **facts), "person:ada", name=name, service_id=machine_id
+            self.world_id,
+            machine_id,
+            ServiceFacts(name, **facts),
+            "person:ada",
+            name=name,
+            service_id=machine_id,
         )
 
     async def move(self, machine_id: UUID, *steps: tuple[str, str]) -> None:

@@ -34,7 +34,17 @@ def test_any_other_text_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"1.2", b"1.2.3.4", b"1.02.3", b"1.-2.3", b"1. 2.3", b"1.9999999999999999999.3", b"1.2.3\n", b"\xff", b""],
+    [
+        b"1.2",
+        b"1.2.3.4",
+        b"1.02.3",
+        b"1.-2.3",
+        b"1. 2.3",
+        b"1.9999999999999999999.3",
+        b"1.2.3\n",
+        b"\xff",
+        b"",
+    ],
 )
 def test_what_encode_never_wrote_is_refused(content: bytes) -> None:
     text = base64.urlsafe_b64encode(content).rstrip(b"=").decode()

@@ -104,5 +104,12 @@ async def test_unknown_and_circular_fragments_are_the_callers_mistake() -> None:
 
 
 async def test_a_document_nested_too_deeply_is_the_callers_mistake() -> None:
-    (message,) = await refused("{ worlds" + "{ a" * 600 + "}" * 601)
-    assert message == "the document is nested too deeply"
+    chain = " ".join(f"fragment F{i} on Query {{ ...F{i + 1} }}" for i in range(240))
+    for document in (
+        "{ worlds" + "{ a" * 600 + "}" * 601,
+        "{ world(name: " + "[" * 700 + "]" * 700 + ") { name } }",
+        f"{chain} fragment F240 on Query {{ nothing }} {{ ...F0 }}",
+    ):
+        answer = await SCHEMA.execute(document)
+        assert answer.errors is not None
+        assert [error.extensions for error in answer.errors] == [{"code": "BAD_REQUEST"}], document

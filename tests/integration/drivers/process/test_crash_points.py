@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import signal
 import subprocess
 import sys
 from uuid import uuid4
 
 import pytest
 
-from deployd.drivers.process.instance import read_start
+from deployd.drivers.api import Wait
+from deployd.drivers.process import client
+from deployd.drivers.process.instance import read_start, read_status
+from deployd.errors import Retryable
 from tests.contract.apply_once import marked_release
-from tests.integration.drivers.process.place import Place, finish, processes
+from tests.integration.drivers.process.place import Place, finish, gone, processes
 
 KILLER = """
 import os, signal, subprocess, sys
@@ -53,3 +59,25 @@ async def test_killed(place: Place, point: str) -> None:
     assert len(processes(release.spec.env["MARK"])) == 1
     if intent is not None:
         assert read_start(place.folder(release)) == intent
+
+
+async def test_a_supervisor_that_is_just_starting_is_left_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever started it died at once: it holds its lock but has not said yet that it lives."""
+    release = marked_release(uuid4(), 1, "sleep 600", place.tree)
+    await place.apply(release)
+    shim = read_status(place.folder(release))
+    os.kill(shim.shim, signal.SIGKILL)
+    gone(shim.pid, shim.birth)
+    intent = read_start(place.folder(release))
+    monkeypatch.setattr(client, "LOCK_PATIENCE", 0.1)
+    with (place.folder(release) / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Retryable):
+            await place.driver().apply(place.service, release, alone=True)
+        assert isinstance(await place.driver().destroy(place.service), Wait)
+    assert processes(release.spec.env["MARK"]) == []
+    assert read_start(place.folder(release)) == intent
+    await place.apply(release)
+    assert len(processes(release.spec.env["MARK"])) == 1

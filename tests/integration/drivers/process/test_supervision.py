@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -235,6 +236,9 @@ async def test_nothing_runs_that_is_not_on_record(place: Place) -> None:
     (folder / "status.json" / "in the way").touch()
     command = [sys.executable, "-I", "-S", str(SHIM), str(folder)]
     assert subprocess.run(command, check=False, timeout=10).returncode == BROKEN
+    end = time.monotonic() + 5
+    while processes(str(folder)):  # not even what was about to become the program
+        assert time.monotonic() < end
     assert processes(token) == []
     assert "status.json" in (folder / "shim.err").read_text()
     shutil.rmtree(folder)
@@ -242,8 +246,13 @@ async def test_nothing_runs_that_is_not_on_record(place: Place) -> None:
 
 async def test_a_stop_that_was_never_asked_for_has_its_grace(place: Place) -> None:
     """deployd died between the marker and the signal, long ago."""
-    program = "import signal, sys, time\nsignal.signal(15, lambda *_: sys.exit(print('bye')))\nprint('up', flush=True)"
-    release = place.python(f"{program}\ntime.sleep(60)")
+    program = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("bye")))
+print("up", flush=True)
+time.sleep(60)
+"""
+    release = place.python(program)
     await place.apply(release)
     await place.logged("up")
     marker = place.folder(release) / "stop"
