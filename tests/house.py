@@ -12,10 +12,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from deployd.drivers.api import DriverContext
+from deployd.drivers.registry import create
 from deployd.engine.acts import ACTS, ANSWERS
 from deployd.engine.bus import Bus
 from deployd.engine.committer import Committer
-from deployd.engine.context import Context
+from deployd.engine.context import Context, Driver
 from deployd.engine.operations import Operations
 from deployd.engine.outcome import Acts
 from deployd.engine.worker import Worker
@@ -120,12 +122,15 @@ def deployment_facts(machine: Machine) -> DeploymentFacts:
     return machine.facts
 
 
-def context(db: Database, home: Path, folder: Folder, placement: str = "here") -> Context:
+def context(
+    db: Database, home: Path, folder: Folder, placement: str = "here", *, processes: bool = False
+) -> Context:
     deployer, provisioner = StandinDeployer(folder), StandinProvisioner(folder)
+    real = create("deploy:process", {"grace_seconds": 2}, DriverContext(home / "driver", placement))
 
-    def driver(name: str, config: object) -> StandinDeployer | StandinProvisioner:
+    def driver(name: str, config: object) -> Driver:
         if name == "deploy:process":
-            return deployer
+            return real if processes else deployer
         if name == "provision:standin":
             return provisioner
         raise Unsupported(name)
@@ -144,10 +149,11 @@ async def house(
     change: Callable[[Context], None] = lambda _: None,
     placements: Iterable[str] = ("here",),
     world: str = "local",
+    processes: bool = False,
 ) -> AsyncIterator[House]:
     """Everything runs while the context lasts."""
     folder = Folder(home / "outside")
-    ctx = context(db, home, folder)
+    ctx = context(db, home, folder, processes=processes)
     change(ctx)
     bus = Bus(db)
     committer = Committer(db, bus.committed)

@@ -12,7 +12,7 @@ import msgspec
 from graphql import GraphQLError
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
-from deployd.errors import DeploydError, Unauthenticated
+from deployd.errors import PostgresUnavailable, Unauthenticated
 from deployd.graphql.context import Context
 
 __all__ = ["TransportHandler"]
@@ -72,9 +72,12 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle_message(message)
         except Unauthenticated:
             await self.websocket.close(code=4403, reason="Forbidden")
-        except DeploydError as error:  # who it is cannot be known just now: the database is away
+        except PostgresUnavailable as error:  # who it is cannot be known just now
             _log.warning("a websocket is closed: %s", error)
-            await self.websocket.close(code=4500, reason="try again later")
+            await self.websocket.close(code=4500, reason=error.code)
+        except Exception:
+            _log.exception("a websocket is closed: internal error")
+            await self.websocket.close(code=4500, reason="internal error")
 
     async def _authenticate_again(self) -> None:
         """A connection may outlive its token: each operation asks, as each HTTP request does."""

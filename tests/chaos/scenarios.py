@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from deployd.engine.birth import birth
@@ -188,6 +189,98 @@ def _resource(home: House) -> UUID:
     return derived_id(home.world_id, "resource", "db")
 
 
+# -- with real processes
+
+_PROGRAM = """\
+import os, socket, sys
+if sys.argv[1] == "broken":
+    sys.exit("I am broken")
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+while True:
+    if sys.argv[1] == "mute":
+        import time; server.close(); time.sleep(60)
+    server.accept()[0].close()
+"""
+
+
+def program(home: House, version: str) -> str:
+    """A working directory whose program carries the world's name and its version on its command line."""
+    path = home.home / "program"
+    path.mkdir(exist_ok=True)
+    (path / "serve.py").write_text(_PROGRAM)
+    (path / "deployd.yaml").write_text(
+        "deployd: 1\nservice:\n  name: cart\n  port: 80\n"
+        f"  run: /usr/bin/python3 -S serve.py {version} {home.home.name}\n"
+    )
+    return str(path)
+
+
+def processes(home: House) -> list[str]:
+    """The versions that run, one for each process there is."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode().split("\0")
+        except OSError:
+            continue
+        if words[0] == "/usr/bin/python3" and home.home.name in words:
+            found.append(words[-3])
+    return found
+
+
+async def launch(home: House, version: str) -> Machine:
+    return await home.operations.deploy(ADA, home.world, program(home, version), key=version)
+
+
+async def launched(home: House) -> None:
+    await home.until((await launch(home, "one")).id, "done")
+    await at_rest(home, "cart", "serving")
+    assert processes(home) == ["one"]
+
+
+async def begin_launch(home: House) -> None:
+    await launch(home, "two")
+
+
+async def end_launch(home: House) -> None:
+    await home.until((await launch(home, "two")).id, "done")
+    await at_rest(home, "cart", "serving")
+    assert processes(home) == ["two"]
+
+
+async def begin_broken(home: House) -> None:
+    await launch(home, "broken")
+
+
+async def end_broken(home: House) -> None:
+    await home.until((await launch(home, "broken")).id, "failed")
+    await at_rest(home, "cart", "serving")
+    assert processes(home) == ["one"]
+
+
+async def begin_mute(home: House) -> None:
+    deployment = await deployment_of(home, await launch(home, "mute"))
+    await home.until(deployment.id, "verifying", "cancelling", "cancelled")
+    await home.operations.cancel(ADA, deployment.id)
+
+
+async def end_mute(home: House) -> None:
+    await home.until((await launch(home, "mute")).id, "cancelled")
+    await at_rest(home, "cart", "serving")
+    assert processes(home) == ["one"]
+
+
+async def end_suspended_process(home: House) -> None:
+    await at_rest(home, "cart", "suspended")
+    assert processes(home) == []
+
+
+async def end_retired_process(home: House) -> None:
+    (service,) = await machines.list_kind(home.db, home.world_id, home.kind.SERVICE, all_=True)
+    await home.until(service.id, "retired")
+    assert processes(home) == []
+
+
 @dataclass(frozen=True)
 class Scenario:
     """`targets`: in which states of which kind it is died."""
@@ -196,6 +289,8 @@ class Scenario:
     begin: Step
     end: Step
     targets: tuple[tuple[str, str], ...]
+    processes: bool = False
+    """With the real process driver, rather than a stand-in."""
 
 
 def on(kind: str, *states: str) -> tuple[tuple[str, str], ...]:
@@ -237,4 +332,19 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "updated": Scenario(resource, begin_updated, end_updated, on("resource", "updating")),
     "deleted": Scenario(resource, begin_deleted, end_deleted, on("resource", "deleting")),
+    "launch": Scenario(
+        launched,
+        begin_launch,
+        end_launch,
+        on("deployment", "planning", "releasing", "verifying") + on("service", "deploying", "serving"),
+        processes=True,
+    ),
+    "broken": Scenario(launched, begin_broken, end_broken, on("deployment", "rolling_back"), processes=True),
+    "mute": Scenario(launched, begin_mute, end_mute, on("deployment", "cancelling"), processes=True),
+    "stopped": Scenario(
+        launched, begin_suspended, end_suspended_process, on("service", "suspending"), processes=True
+    ),
+    "ended": Scenario(
+        launched, begin_retired, end_retired_process, on("service", "retiring"), processes=True
+    ),
 }

@@ -9,23 +9,25 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import shutil
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from deployd.machines import TABLES
 from deployd.model.world import Capability
-from deployd.store import worlds
+from deployd.store import machines, worlds
 from deployd.store.database import Database
-from tests.chaos.scenarios import SCENARIOS
-from tests.house import House, house
+from tests.chaos.scenarios import SCENARIOS, processes
+from tests.house import ADA, House, house
 
 ROOT = Path(__file__).parents[2]
 CASES = [
-    pytest.param(name, kind, state, id=f"{kind}-{state}")
+    pytest.param(name, kind, state, id=f"{'process-' * scenario.processes}{kind}-{state}")
     for name, scenario in SCENARIOS.items()
     for kind, state in scenario.targets
 ]
@@ -46,6 +48,15 @@ async def victim() -> AsyncIterator[asyncio.subprocess.Process]:
     await process.wait()
 
 
+@pytest.fixture
+def homes() -> Iterator[Path]:
+    """A folder that services under another user can reach."""
+    path = Path(tempfile.mkdtemp(prefix="deployd-chaos-", dir="/tmp"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def test_every_state_that_acts_is_died_in() -> None:
     acting = {(str(t.kind), str(s.name)) for t in TABLES.values() for s in t.states if s.act}
     assert {(kind, state) for s in SCENARIOS.values() for kind, state in s.targets} == acting
@@ -55,7 +66,7 @@ def test_every_state_that_acts_is_died_in() -> None:
 async def test_death_at_every_point(
     database: Database,
     dsn: str,
-    tmp_path: Path,
+    homes: Path,
     victim: asyncio.subprocess.Process,
     scenario: str,
     kind: str,
@@ -68,8 +79,8 @@ async def test_death_at_every_point(
         world = f"w{number}"
         main = Capability("deploy:process", approval=scenario == "approved")
         await worlds.add(database, world, {"main": main, "infra": Capability("provision:standin")})
-        home = tmp_path / world
-        home.mkdir()
+        home = homes / world
+        home.mkdir(mode=0o711)
         trial = {
             "dsn": dsn,
             "home": str(home),
@@ -83,14 +94,24 @@ async def test_death_at_every_point(
         status = int(await victim.stdout.readline())
         assert status in (0, -9), f"at {point}"
         died += status == -9
-        async with house(database, home, world=world) as survivor:
+        async with house(database, home, world=world, processes=SCENARIOS[scenario].processes) as survivor:
             if status == -9:
                 await SCENARIOS[scenario].begin(survivor)
             await SCENARIOS[scenario].end(survivor)
             await check(survivor)
+            if SCENARIOS[scenario].processes:
+                await end_all(survivor)
         if status == 0 and point >= 0:
             break
     assert died >= len(_COMMIT) + 1
+
+
+async def end_all(home: House) -> None:
+    """Leave no process behind."""
+    for one in await machines.list_kind(home.db, home.world_id, home.kind.SERVICE):
+        await home.operations.retire(ADA, home.world, str(one.name))
+        await home.until(one.id, "retired")
+    assert processes(home) == []
 
 
 async def check(home: House) -> None:

@@ -98,7 +98,9 @@ async def trial(dsn: str, home: str, world: str, scenario: str, kind: str, state
     chosen = SCENARIOS[scenario]
     async with (
         Database(dsn, size=3) as db,
-        house(db, Path(home), acts=deadly(kind, state, point), world=world) as running,
+        house(
+            db, Path(home), acts=deadly(kind, state, point), world=world, processes=chosen.processes
+        ) as running,
     ):
         await chosen.prepare(running)
         armed = True

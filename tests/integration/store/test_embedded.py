@@ -157,7 +157,7 @@ async def test_a_server_that_dies_is_noticed_and_started_again_beside_its_busy_o
     finally:
         busy.terminate()
         await postgres.stop()
-        kill(orphan)
+        kill(*(pid for pid in processes("postgres: ") if pid == orphan))
 
     await asyncio.wait_for(keeping, 5)
     assert await postgres.wait_exited() is None

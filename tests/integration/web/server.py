@@ -109,7 +109,7 @@ class Socket:
 
     async def subscribe(
         self, query: str, variables: Mapping[str, object] | None = None, id: str = "1"
-    ) -> None:  # noqa: A002
+    ) -> None:
         await self.send(type="subscribe", id=id, payload={"query": query, "variables": variables})
 
     async def next(self) -> dict[str, Any]:

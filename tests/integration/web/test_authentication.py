@@ -15,7 +15,7 @@ from deployd.model.actor import Role
 from deployd.model.world import SYSTEM
 from deployd.store import tokens, worlds
 from deployd.store.database import Database
-from tests.integration.web.server import PROTOCOL, Served, Silent, serve
+from tests.integration.web.server import PROTOCOL, Served, serve
 
 QUERY = {"query": "{ version }"}
 DEPLOY = """mutation ($directory: String!) { deploy(input: {world: "local", directory: $directory}) {
@@ -191,20 +191,3 @@ async def test_whoever_is_local_is_named(served: Served, tmp_path: Any) -> None:
     assert answer["data"]["deploy"]["requestedBy"] == f"local:{getpass.getuser()}"
     seen = await served.data('{ transitions(world: "local") { transitions { actor } } }')
     assert seen["transitions"]["transitions"] == [{"actor": f"local:{getpass.getuser()}"}]
-
-
-async def test_without_a_database_nobody_is_let_in(postgres: str) -> None:
-    from tests.conftest import at, statement
-
-    name = "authentication_gone"
-    await statement(postgres, f"create database {name} template template strategy wal_log")
-    async with Database(at(postgres, name)) as db, serve(db, trust_loopback=False, driver=Silent()) as served:
-        headers = await add(db, "ci", Role.VIEWER)
-        assert (await ask(served, headers))[0] == 200
-        async with served.connect() as ws:
-            await statement(postgres, f"drop database {name} with (force)")
-            status, answer, _ = await ask(served, headers)
-            assert status in (500, 503)
-            assert name not in str(answer)
-            await ws.send(type="connection_init", payload={"authorization": headers["Authorization"]})
-            assert await ws.closed() >= 4000

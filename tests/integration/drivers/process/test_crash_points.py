@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 from uuid import uuid4
@@ -72,7 +73,10 @@ async def test_a_supervisor_that_is_just_starting_is_left_alone(
     gone(shim.pid, shim.birth)
     intent = read_start(place.folder(release))
     monkeypatch.setattr(client, "LOCK_PATIENCE", 0.1)
-    with (place.folder(release) / "lock").open() as lock:
+    assert intent is not None
+    # Its program listens already, so the port is not free any more: that must not give it another one.
+    program = socket.create_server(("127.0.0.1", intent.ports["http"]), reuse_port=False)
+    with program, (place.folder(release) / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(Retryable):
             await place.driver().apply(place.service, release, alone=True)

@@ -1,0 +1,45 @@
+# deployd: what is run from a checkout. `make` or `make help` lists it.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: help up test check docs schema bench lock clean
+
+help: ## list what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+up: .venv/run ## start deployd and deploy examples/hello; ARGS="-d" and others go to `deployd up`
+	@$(BIN)/deployd up examples/hello $(ARGS)
+
+test: .venv/dev ## run the tests; ARGS go to pytest
+	@$(BIN)/pytest $(ARGS)
+
+check: .venv/dev ## formatting, lint, types, imports, and that generated files are current
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m deployd.graphql.schema --check schema.graphql
+	@$(BIN)/python -m deployd.machines.diagram --check docs/states.md
+
+docs: .venv/dev schema ## write the generated pages anew
+	@$(BIN)/python -m deployd.machines.diagram > docs/states.md
+
+schema: .venv/dev ## write schema.graphql anew
+	@$(BIN)/python -m deployd.graphql.schema > schema.graphql
+
+bench: .venv/bench ## measure what the README claims; ARGS go to the benchmark
+	@$(BIN)/python -m bench $(ARGS)
+
+lock: ## resolve requirements/ anew; needs uv
+	@tools/lock
+
+clean: ## remove .venv and what tools have cached
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp says that .venv has what its lock file names; a second `make` runs no pip.
+.venv/run .venv/dev .venv/bench: .venv/%: requirements/%.txt pyproject.toml tools/setup
+	@tools/setup $*
