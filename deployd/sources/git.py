@@ -111,7 +111,7 @@ async def start(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Pro
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
         # It may be there already: see it born, or nobody would end it.
-        await asyncio.wait([starting])
+        raise
         if not starting.exception():
             await end(starting.result())
         raise
@@ -130,7 +130,7 @@ async def end(process: Process) -> None:
     if process.returncode is not None:
         return
     try:
-        os.kill(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass  # it ended in this moment
     await process.wait()

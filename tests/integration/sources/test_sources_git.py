@@ -57,7 +57,7 @@ def slow(tools: Path, command: str) -> None:
     """A git whose `command` waits in a child; whatever else it is asked, the real one does."""
     script(
         tools,
-        f'case " $* " in *" {command} "*) sleep 300 & echo $$ $! > {tools}/pids; wait;; esac\n'
+        f'case " $* " in *" {command} "*) sleep 60 & echo $$ $! > {tools}/pids; wait;; esac\n'
         f'exec {REAL} "$@"',
     )
 
@@ -82,7 +82,7 @@ async def test_cancelling_kills_the_group_and_leaves_nothing(
 
 
 async def test_cancelling_before_it_runs(tools: Path) -> None:
-    script(tools, f"echo $$ $$ > {tools}/pids; exec sleep 300")
+    script(tools, f"echo $$ $$ > {tools}/pids; exec sleep 60")
     for turns in range(8):
         task = asyncio.create_task(git("status"))
         for _ in range(turns):

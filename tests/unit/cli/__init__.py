@@ -1,0 +1,1 @@
+"""The command line, without a server or against a scripted one."""
