@@ -261,7 +261,7 @@ def _retry(machine: Machine, request: Request) -> Birth:
     )
     return birth(
         machine.world_id,
-        derived_id(machine.id, "retry", request.id),
+        derived_id(machine.id, "retry", request.payload["request_id"]),
         facts,
         request.actor,
         service_id=machine.service_id,

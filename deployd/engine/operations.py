@@ -180,7 +180,8 @@ class Operations:
 
     async def _ask(self, actor: Actor, machine: Machine, trigger: str, **payload: str) -> Machine:
         """Leave the request in the machine's mailbox; the machine as it was just before."""
-        content: Mapping[str, object] = payload
+        # Should the post be stored twice (its answer was lost), what is born of it is born once.
+        content: Mapping[str, object] = {"request_id": str(new_id()), **payload}
         await self.commit.store(posts=(Post(machine.world_id, machine.id, trigger, actor.name, content),))
         return machine
 

@@ -266,7 +266,7 @@ async def _roll_back(context: Context, machine: Machine, request: Request) -> Ou
         births=(
             birth(
                 machine.world_id,
-                derived_id(machine.id, "rollback", request.id),
+                derived_id(machine.id, "rollback", request.payload["request_id"]),
                 rollback,
                 request.actor,
                 service_id=machine.id,

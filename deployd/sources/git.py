@@ -111,7 +111,7 @@ async def start(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Pro
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
         # It may be there already: see it born, or nobody would end it.
-        raise
+        await asyncio.wait([starting])
         if not starting.exception():
             await end(starting.result())
         raise

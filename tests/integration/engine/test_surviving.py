@@ -32,7 +32,7 @@ from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.hints import Hint
 from deployd.store.migrator import migrate
-from tests.house import House, context, house
+from tests.house import ADA, House, context, house
 
 RELEASE = (MachineKind.DEPLOYMENT, "release")
 
@@ -260,3 +260,30 @@ async def test_hints_reach_other_processes_and_come_after_the_commit(database: D
         here.committed(frozenset(), frozenset(uuid4() for _ in range(500)))
         while not any(hint.lost for hint in heard):
             await asyncio.sleep(0.01)
+
+
+async def test_a_request_stored_twice_is_answered_once(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(database, tmp_path) as home:
+        await serves(home, "ok")
+        await serves(home, "better")
+        write, cuts = commit.write, 0
+
+        async def cut(connection: Any, batch: Batch) -> list[Applied | None]:
+            nonlocal cuts
+            applied = await write(connection, batch)
+            if any(post.trigger == "rollback" for post in batch.posts) and not cuts:
+                cuts += 1
+                raise PostgresUnavailable("cut")
+            return applied
+
+        monkeypatch.setattr(commit, "write", cut)
+        service = await home.operations.rollback(ADA, "local", "cart")
+        assert cuts == 1
+        while (await home.facts("cart")).serving == service.facts.serving:  # type: ignore[union-attr]
+            await asyncio.sleep(0.01)
+        await home.until(service.id, "serving")
+        while await database.pool.fetchval("select count(*) from mailbox"):
+            await asyncio.sleep(0.01)
+        assert len(await machines.list_deployments(database, home.world_id, service.id, 10)) == 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -30,7 +30,7 @@ from deployd.engine.committer import Committer
 from deployd.engine.operations import Operations
 from deployd.errors import InputError
 from deployd.graphql.context import Api
-from deployd.model.facts import DeploymentFacts, ServiceFacts, Source
+from deployd.model.facts import DeploymentFacts, Facts, ServiceFacts, Source
 from deployd.model.identifier import new_id
 from deployd.model.spec import ServiceSpec
 from deployd.store import machines, worlds
@@ -40,7 +40,6 @@ from deployd.web.application import application
 from deployd.web.guard import LOOPBACK_HOSTS
 from deployd.web.serving import Running, start
 
-ZERO = timedelta()
 PROTOCOL = "graphql-transport-ws"
 
 
@@ -108,7 +107,10 @@ class Socket:
         return self
 
     async def subscribe(
-        self, query: str, variables: Mapping[str, object] | None = None, id: str = "1"
+        self,
+        query: str,
+        variables: Mapping[str, object] | None = None,
+        id: str = "1",  # noqa: A002
     ) -> None:
         await self.send(type="subscribe", id=id, payload={"query": query, "variables": variables})
 
@@ -162,7 +164,7 @@ class Served:
             "person:ada",
             ServiceSpec(service),
             Source("/x"),
-            actions=("start it",),
+            actions=("start",),
         )
         return birth(self.world_id, new_id(), facts, "person:ada", service_id=service_id or uuid4())
 
@@ -177,24 +179,26 @@ class Served:
             service_id=machine_id,
         )
 
-    async def move(self, machine_id: UUID, *steps: tuple[str, str]) -> None:
-        """Take a machine along (trigger, state), each committed by itself."""
+    async def move(self, machine_id: UUID, *steps: tuple[str, str], facts: Facts | None = None) -> None:
+        """Take a machine along (trigger, state), each committed by itself; the last one with these facts."""
         owner = uuid4()
+        held = {one.machine.id: one.machine for one in await machines.claim(self.db, owner, ["here"], 1000)}
+        machine = held[machine_id]
         for trigger, state in steps:
-            claimed = await machines.claim(self.db, owner, ["here"], 1000)
-            for one in claimed:
-                moves = one.machine.id == machine_id
-                await self.committer.step(
-                    Step(
-                        machine=one.machine,
-                        owner=owner,
-                        trigger=trigger if moves else None,
-                        to_state=state if moves else one.machine.state,
-                        keep=False,
-                        actor="deployd",
-                        due=None if state == "succeeded" and moves else ZERO,
-                    )
+            applied = await self.committer.step(
+                Step(
+                    machine=machine,
+                    owner=owner,
+                    trigger=trigger,
+                    to_state=state,
+                    keep=True,
+                    actor="deployd",
+                    facts=facts,
                 )
+            )
+            assert applied is not None
+            machine = replace(machine, state=state, version=machine.version + 1)
+        await self.db.pool.execute("update machines set owner = null, due_at = now()")
 
 
 @asynccontextmanager

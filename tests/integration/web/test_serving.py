@@ -172,9 +172,11 @@ async def test_a_database_without_the_schema_is_not_ready(postgres: str, databas
             from deployd.web.application import application
 
             app = application(replace(served.api, db=empty), trust_loopback=True)
-            async with await serving.start(app, "127.0.0.1", 0) as running:
-                async with served.session.get(f"{running.url}/readyz") as response:
-                    assert response.status == 503
-                    assert (await response.json())["code"] == "NOT_MIGRATED"
+            async with (
+                await serving.start(app, "127.0.0.1", 0) as running,
+                served.session.get(f"{running.url}/readyz") as response,
+            ):
+                assert response.status == 503
+                assert (await response.json())["code"] == "NOT_MIGRATED"
     finally:
         await statement(postgres, "drop database empty with (force)")

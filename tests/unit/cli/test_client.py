@@ -24,9 +24,9 @@ def batch(*numbers: int) -> dict[str, Any]:
 
 
 async def test_a_query_answers_its_data_and_carries_the_token():
-    async with scripted(answers=[{"data": {"version": "1"}}]) as server:
-        async with Client(server.url, "secret") as client:
-            assert await client.query("query { version }", {"a": 1}) == {"version": "1"}
+    answers = [{"data": {"version": "1"}}]
+    async with scripted(answers=answers) as server, Client(server.url, "secret") as client:
+        assert await client.query("query { version }", {"a": 1}) == {"version": "1"}
     assert server.asked == [{"query": "query { version }", "variables": {"a": 1}}]
     assert server.authorizations == ["Bearer secret"]
 
@@ -36,10 +36,10 @@ async def test_an_error_is_raised_under_the_class_of_its_code():
         "message": "there is no world 'x'",
         "extensions": {"code": "NOT_FOUND", "remedy": "Look.", "evidence": "seen"},
     }
-    async with scripted(answers=[{"data": None, "errors": [said]}]) as server:
-        async with Client(server.url) as client:
-            with pytest.raises(NotFound, match="there is no world 'x'") as raised:
-                await client.query("query { x }")
+    answers = [{"data": None, "errors": [said]}]
+    async with scripted(answers=answers) as server, Client(server.url) as client:
+        with pytest.raises(NotFound, match="there is no world 'x'") as raised:
+            await client.query("query { x }")
     assert raised.value.remedy == "Look."
     assert raised.value.evidence == "seen"
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from deployd.errors import InputError
 from deployd.graphql.cursor import Cursor
 
-TIMES = st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC))
+# hypothesis wants naive bounds
+TIMES = st.datetimes(min_value=datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None), timezones=st.just(UTC))
 NUMBERS = st.integers(min_value=0, max_value=2**63 - 1)
 
 
