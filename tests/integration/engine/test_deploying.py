@@ -237,8 +237,10 @@ async def test_missing_and_stray_instances_are_put_right(home: House) -> None:
     home.folder.make(service.id, f"{service.id}.ok")  # an instance of a release that nobody serves
     while home.running(service.id) != [name]:
         await asyncio.sleep(0.01)
-    reasons = [one.reason.code for one in await home.history() if one.reason]
-    assert "RESTORED" in reasons
+    async with asyncio.timeout(10):
+        while "RESTORED" not in [one.reason.code for one in await home.history() if one.reason]:
+            await asyncio.sleep(0.01)
+    await home.check_whole()
 
 
 async def test_idempotency_keys(home: House) -> None:
