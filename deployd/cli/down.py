@@ -7,7 +7,7 @@ import contextlib
 
 from deployd.cli import documents
 from deployd.cli.client import Client, Json
-from deployd.cli.exits import ExitCode
+from deployd.cli.exits import ExitCode, ServerUnreachable
 from deployd.cli.options import Options
 from deployd.cli.progress import word
 from deployd.cli.session import client_of, console_of, stuck, until
@@ -19,6 +19,8 @@ __all__ = ["down"]
 
 SUSPENDING = 60.0
 """Seconds within which everything has to be suspended."""
+TRIES = 3
+"""Servers that are tried, when one ends under our hands."""
 
 
 async def down(options: Options, arguments: argparse.Namespace) -> int:
@@ -29,16 +31,22 @@ async def down(options: Options, arguments: argparse.Namespace) -> int:
             f"down ends the server of this host, not {options.server}",
             remedy="Suspend single services by deployd suspend, or leave out --server.",
         )
-    if not await local.ready():
-        if local.running() is None and not local.used():
-            _say(console, "nothing is running")
-            return ExitCode.DONE
-        if local.running() is None:
+    if not await local.ready() and local.running() is None and not local.used():
+        _say(console, "nothing is running")
+        return ExitCode.DONE
+    for again in range(TRIES - 1, -1, -1):
+        if not await local.ready() and local.running() is None:
             _say(console, "no server is running; starting one to see whether services are")
             await local.start(lambda line: None)
-    async with client_of(options) as client:
-        names = await _suspend_all(client, console, options.world)
-        elsewhere = await _elsewhere(client, options.world)
+        try:
+            async with client_of(options) as client:
+                names = await _suspend_all(client, console, options.world)
+                elsewhere = await _elsewhere(client, options.world)
+            break
+        except ServerUnreachable:
+            # An `up` stops the server that it started as soon as its own services are suspended.
+            if not again or local.running() is not None:
+                raise
     await local.stop()
     if elsewhere:
         _say(console, f"still running, in other worlds: {', '.join(elsewhere)}")

@@ -73,12 +73,12 @@ def board(progress: Progress, width: int, height: int, now: float, paint: Paint,
     if hidden:  # those that still work are worth their line first
         attempts = sorted(attempts, key=lambda one: one.finished)[:room]
     column = min(max(cells(one.name) for one in attempts), max(8, width // 4))
+    notes = {one.id: note for one in attempts if (note := _note(one))}
     lines: list[str] = []
     for one in attempts:
         lines.append(_line(one, _pad(one.name, column), width, now, paint))
-        note = _note(one)
-        if note and not hidden:
-            lines.append(paint(cut(f"{' ' * (column + 4)}{note}", width), "dim"))
+        if one.id in notes and len(attempts) + len(notes) <= room:
+            lines.append(paint(cut(f"{' ' * (column + 4)}{notes[one.id]}", width), "dim"))
     if hidden:
         lines.append(paint(cut(f"  … and {hidden} more", width), "dim"))
     return lines

@@ -30,6 +30,9 @@ __all__ = ["up"]
 WINDING_DOWN = 30.0
 """Seconds within which everything of this `up` has to be suspended after Ctrl-C."""
 
+GIVING_WAY = 2.0
+"""Seconds that somebody else has to end the server that we started."""
+
 
 def up(options: Options, arguments: argparse.Namespace) -> int:
     """Deploy a folder here, and stay with it (or not: --detach)."""
@@ -84,6 +87,7 @@ class _Up:
             self._say("Ctrl-C ends it")
             await stay(client, self.options.world, self.console, self.progress, self.started)
             self._say("nothing of it runs any more")
+        await self._give_way()
         await self.leave()
         return ExitCode.DONE
 
@@ -104,6 +108,12 @@ class _Up:
         if self.started is not None and self.started.ours:
             await self.started.end(wait=wait)
             self._say("the server is stopped")
+
+    async def _give_way(self) -> None:
+        """Whoever suspended our services may be a `down`, which still talks with the server and ends it."""
+        until_ = time.monotonic() + GIVING_WAY
+        while self.started is not None and self.started.ours and time.monotonic() < until_:
+            await asyncio.sleep(AGAIN)
 
     async def _start(self) -> None:
         region, began, told = Region(self.console), time.monotonic(), False

@@ -29,7 +29,7 @@ __all__ = ["View"]
 
 _INIT = timedelta(seconds=10)  # for a websocket's first message
 _HEARTBEAT = 20.0  # seconds between pings; a peer that answers none for half of that is gone
-_GOODBYE = 1.0  # seconds that a peer has to answer a close
+_GOODBYE = 0.5  # seconds that a peer has to answer a close
 
 
 class View(GraphQLView[Context, None]):
@@ -63,7 +63,7 @@ class View(GraphQLView[Context, None]):
         return await self.run(request=request)
 
     async def close(self) -> None:
-        """Tell every websocket that the server goes away; at most about a second."""
+        """Tell every websocket that the server goes away; at most half a second."""
         await asyncio.gather(
             *(ws.close(code=WSCloseCode.GOING_AWAY, message=b"deployd stops") for ws in tuple(self._sockets)),
             return_exceptions=True,

@@ -15,7 +15,7 @@ from deployd.web.port_holder import holder
 
 __all__ = ["Running", "start"]
 
-_GRACE = 1.5  # seconds that requests under way have to finish, after websockets were told
+_GRACE = 1.0  # seconds that requests under way have to finish, and once more to be cancelled
 _LIMIT = 3.0  # seconds for all of it
 
 

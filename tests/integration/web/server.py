@@ -146,7 +146,7 @@ class Served:
 
     async def data(self, query: str, **variables: object) -> Any:
         """Its data, where nothing went wrong."""
-        answer = await self.post(query, **variables)
+        answer = await self.post(query, None, **variables)
         assert "errors" not in answer, answer
         return answer["data"]
 

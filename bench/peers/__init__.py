@@ -1,0 +1,7 @@
+"""Who is measured, deployd included, each in a process of its own.
+
+`python -m bench.peers.NAME DSN MACHINES` drives so many machines through eight durable steps in an empty
+database, checks the outcome, and prints {"seconds": …}: from the first enqueue to the last completion,
+after an untimed warm-up of WARM_UP machines. `python -m bench.peers.NAME DSN` connects, prints
+{"ready": true} and waits for work that never comes, until its standard input ends.
+"""

@@ -1,0 +1,104 @@
+"""DBOS 3.4: a machine is a workflow of eight steps that do nothing.
+
+It checkpoints each step's result in Postgres, and the workflow's beginning and end besides, so that a
+workflow that is run again after a crash skips what it did. (Those two more writes are not counted as
+steps.) It keeps no machine with states and a table of moves, and numbers nothing across workflows.
+
+Configured as came out best here: coroutines begun with `start_workflow_async` (its queues are polled and
+came out slower, plain functions on threads contend for the interpreter), at most THREADS threads for what
+it writes (by default there is no limit, and hundreds get in each other's way), its default pool of 20
+connections without a ping before each use, and without LISTEN/NOTIFY, which nothing here waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import asyncpg
+from dbos import DBOS, DBOSConfig
+
+from bench.peers.program import STEPS, WARM_UP, check, main, ready
+
+THREADS = 16
+
+
+@DBOS.step()
+async def _step(number: int) -> int:
+    return number
+
+
+@DBOS.workflow()
+async def _machine(number: int) -> int:
+    for step in range(STEPS):
+        await _step(step)
+    return number
+
+
+def _config(dsn: str, **more: Any) -> DBOSConfig:
+    config: DBOSConfig = {"name": "bench", "system_database_url": dsn, "log_level": "WARNING"}
+    config.update(more)  # type: ignore[typeddict-item] # only keys of its own
+    return config
+
+
+async def _run(count: int) -> float:
+    """Seconds from the first start to the last result."""
+    began = time.perf_counter()
+    handles = await asyncio.gather(*(DBOS.start_workflow_async(_machine, n) for n in range(count)))
+    results = await asyncio.gather(*(handle.get_result() for handle in handles))
+    seconds = time.perf_counter() - began
+    check("results", results, list(range(count)))
+    return seconds
+
+
+async def _check(dsn: str, machines: int) -> None:
+    """Every workflow succeeded, with eight checkpoints each."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        row = await connection.fetchrow(
+            """
+            select count(*), count(*) filter (where w.status = 'SUCCESS'), min(s.n), max(s.n)
+            from dbos.workflow_status w
+            left join (select workflow_uuid, count(*) as n from dbos.operation_outputs group by 1) s
+                 using (workflow_uuid)
+            """
+        )
+    finally:
+        await connection.close()
+    assert row is not None
+    check("workflows, succeeded, steps", tuple(row), (machines, machines, STEPS, STEPS))
+
+
+async def _drive(dsn: str, machines: int) -> float:
+    DBOS(
+        config=_config(
+            dsn,
+            max_executor_threads=THREADS,
+            use_listen_notify=False,
+            db_engine_kwargs={"pool_pre_ping": False},
+        )
+    )
+    DBOS.launch()
+    try:
+        await _run(WARM_UP)
+        seconds = await _run(machines)
+        await _check(dsn, machines + WARM_UP)
+        return seconds
+    finally:
+        await asyncio.to_thread(DBOS.destroy)
+
+
+def _wait(dsn: str) -> None:
+    """As its documentation has it: launched, with one queue, everything else by default."""
+    DBOS(config=_config(dsn))
+    DBOS.launch()
+    try:
+        DBOS.register_queue("bench")
+        ready()
+    finally:
+        DBOS.destroy()
+
+
+if __name__ == "__main__":
+    main(lambda dsn, machines: asyncio.run(_drive(dsn, machines)), _wait)

@@ -1,0 +1,61 @@
+"""What processes use: memory now, and processor time over a while."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import psutil
+
+__all__ = ["Usage", "descendants", "usage"]
+
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of a group of processes together."""
+
+    processes: int
+    rss: float
+    """MiB, what they share counted for each."""
+    pss: float
+    """MiB, what they share divided among all that share it."""
+    cpu: float
+    """Seconds of processor time, of user and kernel, per minute."""
+
+
+async def usage(groups: Mapping[str, Iterable[int]], seconds: float) -> dict[str, Usage]:
+    """Memory at the end of so many seconds, processor time during them. Raises psutil.NoSuchProcess."""
+    processes = {name: [psutil.Process(pid) for pid in pids] for name, pids in groups.items()}
+    before = {name: _spent(group) for name, group in processes.items()}
+    began = time.monotonic()
+    await asyncio.sleep(seconds)
+    minutes = (time.monotonic() - began) / 60
+    used: dict[str, Usage] = {}
+    for name, group in processes.items():
+        cpu = (_spent(group) - before[name]) / minutes
+        memory = [process.memory_full_info() for process in group]
+        rss, pss = sum(one.rss for one in memory), sum(one.pss for one in memory)
+        used[name] = Usage(len(group), rss / MIB, pss / MIB, cpu)
+    return used
+
+
+def _spent(group: Iterable[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in group]
+    return sum(one.user + one.system for one in times)
+
+
+def descendants(words: Iterable[str]) -> list[psutil.Process]:
+    """Every process on this host whose command line contains one of the words."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+        except psutil.Error:
+            continue  # it ended under our eyes
+        if any(word in line for word in words):
+            found.append(process)
+    return found

@@ -1,0 +1,85 @@
+"""The one Postgres that everybody is measured on: deployd's embedded one, as shipped (fsync on)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from deployd.store.embedded import EmbeddedPostgres
+
+__all__ = ["Server", "postgres"]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server, and a folder for what else a bench keeps."""
+
+    dsn: str
+    """Of its administrative database, which nobody is measured in."""
+    home: Path
+
+    @asynccontextmanager
+    async def database(self, name: str) -> AsyncIterator[str]:
+        """The DSN of an empty database; it is dropped afterwards, whoever is still connected.
+
+        Begins with a checkpoint, so that nobody pays for what the one before wrote.
+        """
+        await self.execute(f"create database {name}")
+        try:
+            await self.execute("checkpoint")
+            head, _, query = self.dsn.partition("?")
+            yield f"{head.rpartition('/')[0]}/{name}?{query}"
+        finally:
+            await self.execute(f"drop database {name} with (force)")
+
+    async def execute(self, statement: str) -> None:
+        """Run a statement in the administrative database."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    async def backends(self, database: str) -> list[int]:
+        """The process ids of the connections to a database."""
+        return await self._pids("datname = $1", database)
+
+    async def itself(self) -> list[int]:
+        """The process ids of the server that belong to no connection: checkpointer, WAL writer and so on."""
+        return await self._pids("backend_type = any($1)", list(BACKGROUND))
+
+    async def _pids(self, condition: str, argument: object) -> list[int]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            rows = await connection.fetch(f"select pid from pg_stat_activity where {condition}", argument)
+            return [row["pid"] for row in rows]
+        finally:
+            await connection.close()
+
+
+BACKGROUND = (
+    "autovacuum launcher",
+    "background writer",
+    "checkpointer",
+    "io worker",
+    "logical replication launcher",
+    "walwriter",
+)
+
+
+@asynccontextmanager
+async def postgres() -> AsyncIterator[Server]:
+    """A server in a home of its own, gone when the context ends."""
+    home = Path(tempfile.mkdtemp(prefix="deployd-bench-", dir="/tmp"))
+    home.chmod(0o711)  # as root the server runs as another user, who has to pass through
+    try:
+        async with EmbeddedPostgres(home / "postgres") as embedded:
+            yield Server(await embedded.start(), home)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
