@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import psutil
+import psutil  # type: ignore[import-untyped] # ships no types
 
-__all__ = ["Usage", "descendants", "usage"]
+__all__ = ["Usage", "below", "mentioning", "parent", "usage"]
 
 MIB = 2**20
 
@@ -45,17 +45,26 @@ async def usage(groups: Mapping[str, Iterable[int]], seconds: float) -> dict[str
 
 def _spent(group: Iterable[psutil.Process]) -> float:
     times = [process.cpu_times() for process in group]
-    return sum(one.user + one.system for one in times)
+    return float(sum(one.user + one.system for one in times))
 
 
-def descendants(words: Iterable[str]) -> list[psutil.Process]:
-    """Every process on this host whose command line contains one of the words."""
+def mentioning(word: str) -> list[int]:
+    """Every process on this host whose command line contains the word."""
     found = []
     for process in psutil.process_iter():
         try:
-            line = " ".join(process.cmdline())
+            if any(word in argument for argument in process.cmdline()):
+                found.append(process.pid)
         except psutil.Error:
             continue  # it ended under our eyes
-        if any(word in line for word in words):
-            found.append(process)
     return found
+
+
+def parent(pid: int) -> int:
+    """The process that started it."""
+    return int(psutil.Process(pid).ppid())
+
+
+def below(pids: Iterable[int]) -> list[int]:
+    """Their children, and theirs."""
+    return [child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)]

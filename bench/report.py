@@ -37,16 +37,21 @@ class Result:
         return {name: round(self.value / peer, 3) for name, peer in self.peers.items() if peer}
 
 
-def read_options(description: str | None, argv: Sequence[str] | None = None) -> Options:
-    """From the command line; `description` is the bench's docstring."""
+def read_options(description: str | None, argv: Sequence[str] | None, *, rounds: int) -> Options:
+    """From the command line; `description` is the bench's docstring, `rounds` how many it should have."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="one object a line, for programs")
     parser.add_argument("--quick", action="store_true", help="a smaller size: shows that it works")
-    parser.add_argument("--rounds", type=int, metavar="N", help="of which medians are taken (5; quick: 1)")
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help=f"of which medians are taken ({rounds}; quick: 1)"
+    )
     found = parser.parse_args(argv)
-    rounds = (1 if found.quick else 5) if found.rounds is None else found.rounds
+    if found.rounds is not None:
+        rounds = found.rounds
+    elif found.quick:
+        rounds = 1
     if rounds < 1:
         parser.error("--rounds: at least one")
     return Options(found.json, found.quick, rounds)
@@ -92,4 +97,4 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def _is_figure(cell: str) -> bool:
-    return cell == "" or cell.lstrip("×").replace(",", "").replace(".", "", 1).isdecimal()
+    return cell == "" or cell.removesuffix(" times").replace(",", "").replace(".", "", 1).isdecimal()

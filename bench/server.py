@@ -11,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
+from bench.processes import below, parent
 from deployd.store.embedded import EmbeddedPostgres
 
 __all__ = ["Server", "postgres"]
@@ -46,31 +47,25 @@ class Server:
         finally:
             await connection.close()
 
-    async def backends(self, database: str) -> list[int]:
-        """The process ids of the connections to a database."""
+    async def connections(self, database: str) -> list[int]:
+        """The process ids of the server's ends of the connections to a database."""
         return await self._pids("datname = $1", database)
 
-    async def itself(self) -> list[int]:
-        """The process ids of the server that belong to no connection: checkpointer, WAL writer and so on."""
-        return await self._pids("backend_type = any($1)", list(BACKGROUND))
+    async def own_processes(self) -> list[int]:
+        """The server's processes that serve no connection: the first one, checkpointer, WAL writer, …"""
+        connections = await self._pids("backend_type = $1", "client backend")
+        first = parent(connections[0])
+        workers = {pid for pid in below([first]) if pid not in connections}
+        # Those that clear up come and go, and belong to no moment.
+        return [first, *sorted(workers - set(await self._pids("backend_type = $1", "autovacuum worker")))]
 
-    async def _pids(self, condition: str, argument: object) -> list[int]:
+    async def _pids(self, condition: str, argument: str) -> list[int]:
         connection = await asyncpg.connect(self.dsn)
         try:
             rows = await connection.fetch(f"select pid from pg_stat_activity where {condition}", argument)
             return [row["pid"] for row in rows]
         finally:
             await connection.close()
-
-
-BACKGROUND = (
-    "autovacuum launcher",
-    "background writer",
-    "checkpointer",
-    "io worker",
-    "logical replication launcher",
-    "walwriter",
-)
 
 
 @asynccontextmanager

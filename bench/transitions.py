@@ -34,17 +34,19 @@ async def measure(options: Options) -> list[Result]:
 
 def main(argv: list[str] | None = None) -> None:
     """Measure and print."""
-    options = read_options(__doc__, argv)
+    options = read_options(__doc__, argv, rounds=5)
     results = asyncio.run(measure(options))
     if options.json:
         print_results(results)
         return
     for one in results:
         rows = [(OURS, f"{one.value:,.0f}", "")]
-        rows += [(name, f"{value:,.0f}", f"×{one.ratios[name]:.1f}") for name, value in one.peers.items()]
+        rows += [
+            (name, f"{value:,.0f}", f"{one.ratios[name]:.1f} times") for name, value in one.peers.items()
+        ]
         print_table(
             f"{one.work}; median of {options.rounds} rounds",
-            ("", one.unit, "deployd is"),
+            ("", one.unit, "deployd makes"),
             rows,
             "One Postgres, fsync on, and one process each. What a step is to each of them: bench/peers/.",
         )

@@ -109,7 +109,7 @@ async def _drive(dsn: str, machines: int) -> float:
         running = asyncio.create_task(committer.run())
         stack.push_async_callback(asyncio.wait, [running])
         stack.callback(committer.stop)
-        acts = ACTS | {(MachineKind.DEPLOYMENT, name): _act(trigger) for name, trigger in MOVES.items()}
+        trivial = {(MachineKind.DEPLOYMENT, name): _act(trigger) for name, trigger in MOVES.items()}
         context = Context(
             db,
             Trees(home / "sources"),
@@ -117,7 +117,7 @@ async def _drive(dsn: str, machines: int) -> float:
             lambda name, config: create(name, config, DriverContext(home / "drivers", "bench")),
         )
         await stack.enter_async_context(
-            Worker(context, committer, bus, acts, ANSWERS, placements=["bench"])
+            Worker(context, committer, bus, {**ACTS, **trivial}, ANSWERS, placements=["bench"])
         )
         engine = _Engine(db, committer, world.world_id)
         await engine.drive(WARM_UP)

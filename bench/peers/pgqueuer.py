@@ -36,7 +36,7 @@ class _Chains:
     """Registers the handler; `drive` makes the chains and waits for their ends."""
 
     def __init__(self, app: PgQueuer) -> None:
-        self._queries = cast(Queries, app.queries)
+        self._queries = cast("Queries", app.queries)
         self._left = 0
         self._ended = asyncio.Event()
 
@@ -66,7 +66,7 @@ class _Chains:
     async def check(self, machines: int) -> None:
         """Every job was queued once, and ended well."""
         log = Counter(entry.status for entry in await self._queries.queue_log())
-        expected = {status: machines * STEPS for status in ("queued", "picked", "successful")}
+        expected = dict.fromkeys(("queued", "picked", "successful"), machines * STEPS)
         check("jobs in the log", dict(log), expected)
 
 
@@ -74,7 +74,7 @@ class _Chains:
 async def _app(dsn: str) -> AsyncIterator[PgQueuer]:
     async with asyncpg.create_pool(dsn, min_size=POOL, max_size=POOL) as pool:
         app = PgQueuer.from_asyncpg_pool(pool)
-        await cast(Queries, app.queries).install()
+        await cast("Queries", app.queries).install()
         yield app
 
 
@@ -105,6 +105,4 @@ async def _wait(dsn: str) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        lambda dsn, machines: asyncio.run(_drive(dsn, machines)), lambda dsn: asyncio.run(_wait(dsn))
-    )
+    main(lambda dsn, machines: asyncio.run(_drive(dsn, machines)), lambda dsn: asyncio.run(_wait(dsn)))

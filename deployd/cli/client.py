@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from deployd import errors
 from deployd.cli.exits import ServerUnreachable
-from deployd.errors import DeploydError, Forbidden, ManifestError, Unauthenticated
+from deployd.errors import DeploydError, Forbidden, ManifestError, PostgresUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["Client", "Json"]
+__all__ = ["PATIENCE", "Client", "Json"]
 
 Json = dict[str, Any]
 
@@ -73,7 +73,7 @@ class Client:
         while True:
             try:
                 return await self._ask(document, variables or {})
-            except ServerUnreachable:
+            except (ServerUnreachable, PostgresUnavailable):
                 if time.monotonic() + pause > until:
                     raise
             await asyncio.sleep(pause)
@@ -138,6 +138,8 @@ class Client:
             raise self._unreachable(str(error) or type(error).__name__) from error
         if isinstance(body, dict) and (body.get("errors") or isinstance(body.get("data"), dict)):
             return _data(body)
+        if isinstance(body, dict) and isinstance(body.get("code"), str):  # refused before it was GraphQL
+            raise _error(body["code"], str(body.get("message", "")), str(body.get("remedy", "")), "")
         if status in (401, 403):
             raise (Unauthenticated if status == 401 else Forbidden)(
                 remedy="Set DEPLOYD_TOKEN to a valid token."

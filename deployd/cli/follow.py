@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 from deployd.cli import documents
-from deployd.cli.client import Client, Json
+from deployd.cli.client import PATIENCE, Client, Json
 from deployd.cli.progress import Attempt, Progress, word
 from deployd.cli.render import board, plain_line
 from deployd.cli.terminal import Console, Region, error_block
@@ -22,8 +22,6 @@ REDRAW = 0.1
 """Seconds between two looks at the clock."""
 REFRESH = 2.0
 """Seconds between two snapshots: why something waits is said there alone."""
-PATIENCE = 60.0
-"""Seconds for which a server that is away may come back."""
 
 Snapshot = Callable[[], Awaitable[Json]]
 

@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import aclosing
 
 from deployd.cli import documents
-from deployd.cli.client import Client, Json
+from deployd.cli.client import PATIENCE, Client, Json
 from deployd.cli.exits import ExitCode
 from deployd.cli.options import Options
 from deployd.cli.render import clock
@@ -28,7 +28,7 @@ async def logs(options: Options, arguments: argparse.Namespace) -> int:
         kept: deque[Json] = deque(maxlen=arguments.tail)
         cursor = None
         while True:
-            batch = await _page(client, world, name, cursor)
+            batch = await _page(client, world, name, cursor, PATIENCE if arguments.follow else 0)
             cursor = batch["cursor"]
             if arguments.tail is None:
                 _print(console, batch["lines"])
@@ -49,9 +49,9 @@ async def logs(options: Options, arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-async def _page(client: Client, world: str, service: str, after: str | None) -> Json:
+async def _page(client: Client, world: str, service: str, after: str | None, patience: float) -> Json:
     variables = {"world": world, "service": service, "after": after, "first": PAGE}
-    batch: Json = (await client.query(documents.LOGS, variables))["logs"]
+    batch: Json = (await client.query(documents.LOGS, variables, patience=patience))["logs"]
     return batch
 
 

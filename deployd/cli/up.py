@@ -99,8 +99,10 @@ class _Up:
             if self.asked:
                 async with client_of(self.options) as client:
                     await self._suspend(client, time.monotonic() + WINDING_DOWN)
-        finally:
+        except DeploydError:
             await self.leave()
+            raise
+        await self.leave()
         return ExitCode.DONE if self.served else ExitCode.INTERRUPTED
 
     async def leave(self, *, wait: bool = True) -> None:
@@ -112,7 +114,7 @@ class _Up:
     async def _give_way(self) -> None:
         """Whoever suspended our services may be a `down`, which still talks with the server and ends it."""
         until_ = time.monotonic() + GIVING_WAY
-        while self.started is not None and self.started.ours and time.monotonic() < until_:
+        while self.started is not None and self.started.ours and time.monotonic() < until_:  # noqa: ASYNC110
             await asyncio.sleep(AGAIN)
 
     async def _start(self) -> None:

@@ -37,8 +37,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_request(self, code="-", size="-"):
-        """One line for each request, at once."""
-        print(repr(self.requestline), int(code), flush=True)
+        """One line for each request, at once; health checks come too often to be news."""
+        if self.path != "/healthz":
+            print(repr(self.requestline), int(code), flush=True)
 
 
 def main():

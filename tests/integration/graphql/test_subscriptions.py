@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deployd.errors import PostgresUnavailable
 from deployd.graphql import feed
 from deployd.model.identifier import new_id
 from deployd.store.database import Database
@@ -314,21 +315,49 @@ async def test_a_driver_without_logs_says_so(served: Served) -> None:
     assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
+@pytest.fixture
+def loss(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """While this is set, transitions cannot be read."""
+    lost = asyncio.Event()
+    fetch = Database.fetch
+
+    async def fails(self: Database, query: str, *args: Any) -> Any:
+        if lost.is_set() and query == "read_transitions":
+            raise PostgresUnavailable
+        return await fetch(self, query, *args)
+
+    monkeypatch.setattr(Database, "fetch", fails)
+    monkeypatch.setattr(feed, "POLL", 0.02)
+    return lost
+
+
 async def test_a_subscription_outlives_a_short_loss_of_the_database(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served: Served, loss: asyncio.Event
 ) -> None:
-    monkeypatch.setattr(feed, "POLL", 0.05)
-    cursor = await start_cursor(served)
     async with served.connect() as ws:
         await ws.init()
-        await ws.subscribe(FOLLOW, {"after": cursor})
-        for number in range(1, 6):
-            await served.db.pool.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity"
-                " where datname = current_database() and pid <> pg_backend_pid()"
-            )
-            await born(served, 1)
-            assert [one["seq"] for one in (await batch(ws))["transitions"]] == [number]
+        await ws.subscribe(FOLLOW)
+        await batch(ws)
+        loss.set()
+        await born(served, 3)
+        with pytest.raises(TimeoutError):
+            await ws.ws.receive(timeout=0.1)
+        loss.clear()
+        assert [one["seq"] for one in (await batch(ws))["transitions"]] == [1, 2, 3]
+
+
+async def test_a_subscription_does_not_outlive_a_long_one(
+    served: Served, loss: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PATIENCE", 0.1)
+    async with served.connect() as ws:
+        await ws.init()
+        await ws.subscribe(FOLLOW)
+        await batch(ws)
+        loss.set()
+        (error,) = (await ws.next())["errors"]
+        assert error["extensions"]["code"] == "POSTGRES_UNAVAILABLE"
+        assert (await ws.receive())["type"] == "complete"
 
 
 async def test_another_worlds_transitions_are_not_told(served: Served) -> None:

@@ -18,8 +18,8 @@ Stream = Callable[[web.WebSocketResponse, Json], Awaitable[None]]
 class Scripted:
     """What to answer, and what was asked."""
 
-    answers: list[Json | int] = field(default_factory=list)
-    """One for each POST: a body, or a status without one."""
+    answers: list[Json | int | tuple[int, Json]] = field(default_factory=list)
+    """One for each POST: a body, a status without one, or both."""
     streams: list[Stream] = field(default_factory=list)
     """One for each connection."""
     asked: list[Json] = field(default_factory=list)
@@ -38,7 +38,10 @@ class Scripted:
         self.asked.append(await request.json())
         self.authorizations.append(request.headers.get("Authorization"))
         answer = self.answers.pop(0)
-        return web.Response(status=answer) if isinstance(answer, int) else web.json_response(answer)
+        if isinstance(answer, int):
+            return web.Response(status=answer)
+        status, body = answer if isinstance(answer, tuple) else (200, answer)
+        return web.json_response(body, status=status)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(protocols=["graphql-transport-ws"], timeout=0.5)

@@ -93,6 +93,14 @@ async def test_a_status_without_graphql_says_what_it_means(
     assert exit_code_of(raised.value) == code
 
 
+async def test_a_refusal_before_graphql_keeps_its_words():
+    refusal = {"code": "UNAUTHENTICATED", "message": "not valid", "remedy": "Ask."}
+    async with scripted(answers=[(401, refusal)]) as server, Client(server.url) as client:
+        with pytest.raises(Unauthenticated, match="not valid") as raised:
+            await client.query("query { version }")
+    assert raised.value.remedy == "Ask."
+
+
 async def test_nobody_listening_is_unreachable():
     async with scripted() as server:
         url = server.url
