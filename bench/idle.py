@@ -80,7 +80,7 @@ def _median(seen: list[Usage]) -> Usage:
 
 
 def results(found: Mapping[str, Used]) -> list[Result]:
-    """deployd's processes (server and shims) against a worker's; and again with their connections' ends."""
+    """The server and its shims against a worker, each without and with what Postgres does for it."""
     made = []
     for ours in OURS:
         for unit, what, groups in (

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,22 +14,14 @@ from pathlib import Path
 from signal import SIGTERM
 
 from deployd.cli.exits import ServerUnreachable
-from deployd.errors import SettingsError
+from deployd.cli.starting import ENDING, MODULE, Starting, launch, make_home, stuck
 from deployd.settings import Settings
 
-__all__ = ["MODULE", "LocalServer", "Running", "Starting"]
+__all__ = ["LocalServer", "Running"]
 
-MODULE = "deployd.app"
-"""What a server is, in its command line."""
 STARTING = 60.0
 """Seconds within which a server that was started has to be ready."""
-ENDING = 30.0
-"""Seconds within which a server that was told to end has to be gone."""
 PAUSE = 0.05
-LARGEST_LOG = 10 * 2**20
-"""Bytes; a longer log is set aside when a server is started."""
-SHOWN = 15
-"""Lines of the log that are shown when a server died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +85,8 @@ class LocalServer:
         `tell` hears again and again what it wrote last. Raises ServerUnreachable with the end of its
         log, SettingsError.
         """
-        _make(self.settings.home)
-        starting = _launch(self)
+        make_home(self.settings.home)
+        starting = launch(self.settings.home, self.log)
         try:
             async with asyncio.timeout(STARTING):
                 while starting.ours:
@@ -145,85 +136,9 @@ class LocalServer:
         until = time.monotonic() + ENDING
         while MODULE in _command_line(running.pid):
             if time.monotonic() > until:
-                raise _stuck(running.pid, self.log)
+                raise stuck(running.pid, self.log)
             await asyncio.sleep(PAUSE)
         return True
-
-
-@dataclass(frozen=True)
-class Starting:
-    """A server that this process started."""
-
-    server: LocalServer
-    process: subprocess.Popen[bytes]
-    """Not asyncio's, which would kill it with us: `up -d` leaves it running."""
-    said_before: int
-    """Bytes of the log that are others'."""
-
-    @property
-    def ours(self) -> bool:
-        """Whether it lives; else another one of the same home is in charge."""
-        return self.process.poll() is None
-
-    def tail(self) -> str:
-        """The last lines it wrote."""
-        try:
-            with self.server.log.open("rb") as log:
-                log.seek(self.said_before)
-                return "\n".join(log.read().decode(errors="replace").splitlines()[-SHOWN:])
-        except OSError:
-            return ""
-
-    def died(self) -> ServerUnreachable:
-        """What to say when it ended by itself."""
-        code = self.process.returncode or 0
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-        return ServerUnreachable(
-            f"the server {how}",
-            evidence=self.tail(),
-            remedy=f"Put right what it complains of; see {self.server.log}.",
-        )
-
-    async def end(self, *, wait: bool = True) -> None:
-        """Tell it to end; services go on. Raises ServerUnreachable when it does not."""
-        if not self.ours:
-            return
-        self.process.terminate()
-        until = time.monotonic() + ENDING
-        while wait and self.ours:
-            if time.monotonic() > until:
-                raise _stuck(self.process.pid, self.server.log)
-            await asyncio.sleep(PAUSE)
-
-
-def _stuck(pid: int, log: Path) -> ServerUnreachable:
-    return ServerUnreachable(
-        f"the server (process {pid}) has not ended within {ENDING:.0f} s",
-        remedy=f"See {log}; end it with `kill -9 {pid}` if need be.",
-    )
-
-
-def _launch(server: LocalServer) -> Starting:
-    log = server.log
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > LARGEST_LOG:
-            log.replace(log.with_suffix(".log.1"))
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    said_before = os.fstat(descriptor).st_size
-    try:
-        process = subprocess.Popen(
-            # -P: never take a module from the folder that we happen to be in.
-            [sys.executable, "-P", "-m", MODULE, "--trust-loopback"],
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            cwd=server.settings.home,
-            env={**os.environ, "DEPLOYD_HOME": str(server.settings.home)},
-            start_new_session=True,  # a terminal's Ctrl-C is for us: we tell it when to end
-        )
-    finally:
-        os.close(descriptor)
-    return Starting(server, process, said_before)
 
 
 async def _ready(url: str) -> bool:
@@ -251,19 +166,3 @@ def _command_line(pid: int) -> str:
         ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return seen.stdout
-
-
-def _make(home: Path) -> None:
-    """Create the home, passable but not readable for root's servers. Raises SettingsError."""
-    mode = 0o711 if os.geteuid() == 0 else 0o700
-    try:
-        for folder in (*reversed(home.parents), home):
-            if not folder.is_dir():
-                folder.mkdir(exist_ok=True)
-                folder.chmod(mode)  # whatever the umask
-    except OSError as error:
-        raise SettingsError(
-            f"the folder {home} cannot be made",
-            evidence=str(error),
-            remedy="Let DEPLOYD_HOME be a folder of your own.",
-        ) from error

@@ -126,11 +126,15 @@ def _detail(console: Console, service: Json) -> None:
     for name, value in fields:
         if value:
             console.say(f"{console.paint(f'{name:<10}', 'dim')}{value}")
-    failed = [one for one in service["deployments"] if word(one["state"]) in BAD]
-    for reason in [service["reason"], *(one["reason"] for one in failed)]:
+    told = [("", service["reason"])]
+    for one in service["deployments"]:
+        if word(one["state"]) in BAD:
+            told.append((f"latest deployment {word(one['state']).replace('_', ' ')}: ", one["reason"]))
+    for title, reason in told:
         if reason is not None:
+            what = f"{title}{reason['summary']}"
             console.say("")
-            console.say(error_block(reason["summary"], reason["evidence"], reason["remedy"]))
+            console.say(error_block(what, reason["evidence"], reason["remedy"]))
 
 
 async def history(options: Options, arguments: argparse.Namespace) -> int:

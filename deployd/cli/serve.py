@@ -6,8 +6,8 @@ import argparse
 import os
 import sys
 
-from deployd.cli.local import MODULE
 from deployd.cli.options import Options
+from deployd.cli.starting import MODULE
 
 __all__ = ["serve"]
 

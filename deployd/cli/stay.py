@@ -9,10 +9,10 @@ from datetime import datetime
 from deployd.cli import documents
 from deployd.cli.client import Client
 from deployd.cli.exits import ServerUnreachable
-from deployd.cli.local import Starting
 from deployd.cli.logs import log_line
 from deployd.cli.progress import Attempt, Progress, word
 from deployd.cli.render import plain_line
+from deployd.cli.starting import Starting
 from deployd.cli.terminal import Console
 from deployd.errors import DeploydError
 

@@ -15,11 +15,11 @@ from deployd.cli.client import Client
 from deployd.cli.exits import ExitCode
 from deployd.cli.follow import conclude, follow_change, view
 from deployd.cli.interrupts import Interrupted, Interrupts
-from deployd.cli.local import Starting
 from deployd.cli.options import Options
 from deployd.cli.progress import FINAL_CHANGE, Progress, word
 from deployd.cli.render import SPINNER, duration
 from deployd.cli.session import AGAIN, begin, client_of, console_of, cursor_of, folder, stuck, until
+from deployd.cli.starting import Starting
 from deployd.cli.stay import stay
 from deployd.cli.steering import suspended
 from deployd.cli.terminal import Console, Region, cut

@@ -91,5 +91,5 @@ async def follow(context: Context, world_id: int, look: Look[T]) -> AsyncGenerat
                 continue
             if found is not None:
                 yield found
-            if True:
+            if not more:
                 await wait()

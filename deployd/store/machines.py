@@ -29,6 +29,7 @@ __all__ = [
     "list_many",
     "release_dead",
     "return_unknown",
+    "to_machine",
     "wait_for",
 ]
 
@@ -43,7 +44,8 @@ class Claimed:
     mail: tuple[Request, ...]
 
 
-def _machine(row: asyncpg.Record) -> Machine:
+def to_machine(row: asyncpg.Record) -> Machine:
+    """A machine from a row of `machines` with its facts as text."""
     kind = MachineKind(row["kind"])
     return Machine(
         world_id=row["world_id"],
@@ -69,7 +71,7 @@ _requests = msgspec.json.Decoder(list[Request])
 
 def _claimed(row: asyncpg.Record) -> Claimed:
     mail = tuple(_requests.decode(row["mail"])) if row["mail"] else ()
-    return Claimed(_machine(row), row["remaining"], mail)
+    return Claimed(to_machine(row), row["remaining"], mail)
 
 
 async def claim(db: Database, worker: UUID, placements: Sequence[str], limit: int) -> list[Claimed]:
@@ -109,19 +111,19 @@ async def wait_for(
 async def get(db: Database, world_id: int, machine_id: UUID) -> Machine | None:
     """The machine as it is committed."""
     rows = await db.fetch("get_machine", world_id, machine_id)
-    return _machine(rows[0]) if rows else None
+    return to_machine(rows[0]) if rows else None
 
 
 async def find(db: Database, world_ids: Sequence[int], machine_id: UUID) -> Machine | None:
     """The machine with this id in any of the worlds."""
     rows = await db.fetch("find_machine", list(world_ids), machine_id)
-    return _machine(rows[0]) if rows else None
+    return to_machine(rows[0]) if rows else None
 
 
 async def get_named(db: Database, world_id: int, kind: MachineKind, name: str) -> Machine | None:
     """The living machine of this kind and name."""
     rows = await db.fetch("get_named", world_id, kind, name)
-    return _machine(rows[0]) if rows else None
+    return to_machine(rows[0]) if rows else None
 
 
 async def count_retired(db: Database, world_id: int, name: str) -> int:
@@ -132,17 +134,17 @@ async def count_retired(db: Database, world_id: int, name: str) -> int:
 
 async def list_kind(db: Database, world_id: int, kind: MachineKind, *, all_: bool = False) -> list[Machine]:
     """The named machines of a kind, by name; with `all_` also those without one (retired, attempts)."""
-    return [_machine(row) for row in await db.fetch("list_kind", world_id, kind, all_)]
+    return [to_machine(row) for row in await db.fetch("list_kind", world_id, kind, all_)]
 
 
 async def list_many(db: Database, world_id: int, ids: Sequence[UUID]) -> list[Machine]:
     """Those of these ids that exist, in no order."""
-    return [_machine(row) for row in await db.fetch("list_many", world_id, list(ids))]
+    return [to_machine(row) for row in await db.fetch("list_many", world_id, list(ids))]
 
 
 async def list_deployments(db: Database, world_id: int, service_id: UUID, limit: int) -> list[Machine]:
     """A service's deployments, newest first."""
-    return [_machine(row) for row in await db.fetch("list_deployments", world_id, service_id, limit)]
+    return [to_machine(row) for row in await db.fetch("list_deployments", world_id, service_id, limit)]
 
 
 async def release_dead(db: Database) -> int:

@@ -9,8 +9,8 @@ from uuid import UUID
 from deployd.model.machine import Machine
 from deployd.model.release import Release
 from deployd.store.database import Database
-from deployd.store.machines import _machine
-from deployd.store.releases import _release
+from deployd.store.machines import to_machine
+from deployd.store.releases import to_release
 
 __all__ = [
     "Key",
@@ -40,14 +40,14 @@ async def heads(db: Database, world_ids: Sequence[int]) -> dict[int, tuple[int, 
 async def machines(db: Database, keys: Sequence[Key]) -> dict[Key, Machine]:
     """Those that exist."""
     rows = await db.fetch("read_machines", *_columns(keys))
-    return {(row["world_id"], row["id"]): _machine(row) for row in rows}
+    return {(row["world_id"], row["id"]): to_machine(row) for row in rows}
 
 
 async def services(db: Database, world_ids: Sequence[int]) -> dict[int, list[Machine]]:
     """The living services of each world, by name; a world without any is left out."""
     found: dict[int, list[Machine]] = {}
     for row in await db.fetch("read_services", list(world_ids)):
-        found.setdefault(row["world_id"], []).append(_machine(row))
+        found.setdefault(row["world_id"], []).append(to_machine(row))
     return found
 
 
@@ -55,21 +55,21 @@ async def deployments(db: Database, services: Sequence[Key], limit: int) -> dict
     """At most `limit` deployments of each service, newest first; a service without any is left out."""
     found: dict[Key, list[Machine]] = {}
     for row in await db.fetch("read_deployments", *_columns(services), limit):
-        found.setdefault((row["world_id"], row["service_id"]), []).append(_machine(row))
+        found.setdefault((row["world_id"], row["service_id"]), []).append(to_machine(row))
     return found
 
 
 async def releases(db: Database, keys: Sequence[Key]) -> dict[Key, Release]:
     """Those that exist."""
     rows = await db.fetch("read_releases", *_columns(keys))
-    return {(row["world_id"], row["id"]): _release(row) for row in rows}
+    return {(row["world_id"], row["id"]): to_release(row) for row in rows}
 
 
 async def newest_releases(db: Database, services: Sequence[Key], limit: int) -> dict[Key, list[Release]]:
     """At most `limit` releases of each service, newest first; a service without any is left out."""
     found: dict[Key, list[Release]] = {}
     for row in await db.fetch("read_newest_releases", *_columns(services), limit):
-        found.setdefault((row["world_id"], row["service_id"]), []).append(_release(row))
+        found.setdefault((row["world_id"], row["service_id"]), []).append(to_release(row))
     return found
 
 

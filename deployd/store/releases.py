@@ -12,10 +12,11 @@ from deployd.model.spec import ServiceSpec
 from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 
-__all__ = ["add", "get", "list_of"]
+__all__ = ["add", "get", "list_of", "to_release"]
 
 
-def _release(row: asyncpg.Record) -> Release:
+def to_release(row: asyncpg.Record) -> Release:
+    """A release from a row of `releases` with its JSON as text."""
     return Release(
         world_id=row["world_id"],
         id=row["id"],
@@ -37,9 +38,9 @@ async def add(
 async def get(db: Database, world_id: int, release_id: UUID) -> Release | None:
     """The release of this id."""
     rows = await db.fetch("get_release", world_id, release_id)
-    return _release(rows[0]) if rows else None
+    return to_release(rows[0]) if rows else None
 
 
 async def list_of(db: Database, world_id: int, service_id: UUID, limit: int) -> list[Release]:
     """A service's releases, newest first."""
-    return [_release(row) for row in await db.fetch("list_releases", world_id, service_id, limit)]
+    return [to_release(row) for row in await db.fetch("list_releases", world_id, service_id, limit)]

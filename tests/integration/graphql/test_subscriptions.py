@@ -68,7 +68,7 @@ async def test_each_subscriber_sees_each_transition_once_in_order(
 ) -> None:
     if not hints:
         monkeypatch.setattr(feed, "POLL", 0.05)
-    monkeypatch.setattr(feed, "BATCH", 20)
+    monkeypatch.setattr("deployd.graphql.transitions.BATCH", 20)
     async with serve(database, hints=hints) as served:
         cursor = await start_cursor(served)
 
@@ -371,3 +371,15 @@ async def test_another_worlds_transitions_are_not_told(served: Served) -> None:
         assert (await ws.receive())["id"] == "2"
         with pytest.raises(TimeoutError):
             await ws.ws.receive(timeout=0.2)
+
+
+async def test_a_backlog_is_read_without_waiting(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "POLL", 3600)
+    monkeypatch.setattr("deployd.graphql.transitions.BATCH", 10)
+    cursor = await start_cursor(served)
+    await born(served, 35)
+    async with served.connect() as ws:
+        await ws.init()
+        await ws.subscribe(FOLLOW, {"after": cursor})
+        sizes = [len((await batch(ws))["transitions"]) for _ in range(4)]
+        assert sizes == [10, 10, 10, 5]
