@@ -127,9 +127,11 @@ def _detail(console: Console, service: Json) -> None:
         if value:
             console.say(f"{console.paint(f'{name:<10}', 'dim')}{value}")
     told = [("", service["reason"])]
-    for one in service["deployments"]:
-        if word(one["state"]) in BAD:
-            told.append((f"latest deployment {word(one['state']).replace('_', ' ')}: ", one["reason"]))
+    told += [
+        (f"latest deployment {word(one['state']).replace('_', ' ')}: ", one["reason"])
+        for one in service["deployments"]
+        if word(one["state"]) in BAD
+    ]
     for title, reason in told:
         if reason is not None:
             what = f"{title}{reason['summary']}"

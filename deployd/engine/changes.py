@@ -126,7 +126,7 @@ def _name(deployment: Machine) -> str:
 async def _specs(context: Context, facts: ChangeFacts) -> list[ServiceSpec]:
     """The services of the snapshot that were asked for. Raises ManifestError, NotFound."""
     assert facts.source.tree is not None
-    manifest = find(await context.tree(facts.source.tree))
+    manifest = find(await context.tree(facts.source.tree), Path(facts.source.directory))
     unknown = [name for name in facts.services if name not in manifest.services]
     if unknown:
         near = difflib.get_close_matches(unknown[0], list(manifest.services), n=1)

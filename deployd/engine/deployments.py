@@ -29,7 +29,7 @@ __all__ = ["ACTS", "answer", "facts_of", "hash_plan", "refusal"]
 _RUNNER = RUNNERS[MachineKind.DEPLOYMENT]
 _LOOKS = 12  # at the health of a new release in one act, so that a quick start is seen at once
 _LOOK_EVERY = 0.15
-_SLACK = timedelta(seconds=5)  # for looking, beyond the time that the service asked for
+_SLACK = timedelta(seconds=1)  # for looking, beyond the time that the service asked for
 
 
 def facts_of(machine: Machine) -> DeploymentFacts:

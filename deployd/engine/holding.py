@@ -109,10 +109,11 @@ class Holding:
 
     def _expire(self, state: State) -> Go:
         last = self.machine.facts.reason
+        summary = f"{self.machine.kind} did not get beyond {state.name.replace('_', ' ')} in time"
         reason = Reason(
             "DEADLINE_PASSED",
-            f"{self.machine.kind} was {state.name} for too long",
-            evidence=f"{last.summary}\n{last.evidence}".strip() if last else "",
+            f"{summary}: {last.summary}" if last else summary,
+            evidence=last.evidence if last else "",
             remedy=last.remedy if last else "",
             fault=Fault.ERRORED,
         )
