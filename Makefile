@@ -14,7 +14,7 @@ up: .venv/run ## start deployd and deploy examples/hello; ARGS="-d" and others g
 	@$(BIN)/deployd up examples/hello $(ARGS)
 
 test: .venv/dev ## run the tests; ARGS go to pytest
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
 check: .venv/dev ## formatting, lint, types, imports, and that generated files are current
 	@$(BIN)/ruff format --check --quiet .

@@ -29,9 +29,8 @@ class Interrupts:
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for one in SIGNALS:
-            if (
-                signal.getsignal(one) is not signal.SIG_IGN
-            ):  # nohup wants SIGHUP ignored, and a script's & SIGINT
+            # nohup has SIGHUP ignored, by wish. A script's `deployd up &` has SIGINT ignored, by accident.
+            if one is not signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN:
                 loop.add_signal_handler(one, self._hear)
                 self._heard.append(one)
         return self

@@ -92,19 +92,23 @@ def host() -> Iterator[Host]:
     root = Path(tempfile.mkdtemp(prefix="deployd-cli-", dir="/tmp"))
     root.chmod(0o711)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("DEPLOYD_")}
-    one = Host(root / "home", environ | {"DEPLOYD_HOME": str(root / "home"), "DEPLOYD_PORT": "0"})
+    environ |= {"DEPLOYD_HOME": str(root / "home"), "DEPLOYD_PORT": "0"}
+    one = Host(root / "home", dict(environ))
     try:
         yield one
-        one.run("down")
     finally:
         for program in one.programs:
             if program.poll() is None:
                 program.kill()
             program.wait()
-        if (pid := one.server()) is not None:
-            os.kill(pid, signal.SIGTERM)
-            until(lambda: one.server() is None, "the server ends")
-        shutil.rmtree(root, ignore_errors=True)
+        try:
+            one.environ = environ  # whatever the test has made of it, nothing may be left running
+            one.run("down")
+        finally:
+            if (pid := one.server()) is not None:
+                os.kill(pid, signal.SIGTERM)
+                until(lambda: one.server() is None, "the server ends")
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def project(host: Host, name: str, **lines: str) -> Path:
@@ -320,7 +324,6 @@ def test_a_wrong_token_is_refused(host: Host):
     host.environ["DEPLOYD_TOKEN"] = "wrong"
     assert "the token is not valid" in host.run("status", code=4)
     assert "what to do: " in host.run("logs", "hello", "-f", code=4)
-    del host.environ["DEPLOYD_TOKEN"]
 
 
 def test_a_server_that_dies_at_its_start_is_told(host: Host):
@@ -328,7 +331,6 @@ def test_a_server_that_dies_at_its_start_is_told(host: Host):
     said = host.run("up", str(HELLO), "-d", code=3)
     assert "the server ended with status 1" in said
     assert "    deployd: " in said
-    del host.environ["DEPLOYD_DATABASE_URL"]
 
 
 def test_on_a_terminal_lines_are_redrawn_and_the_cursor_comes_back(host: Host):
