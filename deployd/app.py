@@ -27,7 +27,7 @@ from deployd.drivers.api import Deployer, DriverContext, Watch
 from deployd.engine.acts import ACTS, ANSWERS
 from deployd.engine.bus import Bus
 from deployd.engine.committer import Committer
-from deployd.engine.context import Context, Driver
+from deployd.engine.context import ENTRYPOINT, Context, Driver
 from deployd.engine.hearing import hear
 from deployd.engine.operations import Operations
 from deployd.engine.outcome import Acts
@@ -51,6 +51,7 @@ __all__ = ["Deployd", "deployd", "main"]
 _log = logging.getLogger("deployd")
 
 _LOCAL = "local"
+_ROUTER = "route:local"
 _PARTITIONS_EVERY = timedelta(hours=12)
 
 
@@ -78,6 +79,7 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         db = await stack.enter_async_context(Database(dsn))
         await worlds.add(db, SYSTEM, {})
         await worlds.add(db, _LOCAL, {"main": Capability("deploy:process")})
+        await worlds.add_capability(db, _LOCAL, ENTRYPOINT, Capability(_ROUTER))
         await _ensure_token(db, home)
         await transitions.ensure_partitions(db)
         await stack.enter_async_context(_running(_keep_partitions(db), "partitions"))
@@ -87,7 +89,7 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         committer = Committer(db, bus.committed)
         await stack.enter_async_context(_finishing(committer))
         placement = _placement(home)
-        drivers = _Drivers(home / "drivers", placement)
+        drivers = _Drivers(home / "drivers", placement, {_ROUTER: {"port": settings.entrypoint_port}})
         context = Context(db, Trees(home / "sources"), placement, drivers.driver)
         operations = Operations(db, committer, placement)
         worker = await stack.enter_async_context(
@@ -109,12 +111,14 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
 class _Drivers:
     """Each driver once for each configuration."""
 
-    def __init__(self, home: Path, placement: str) -> None:
-        self._home, self._placement = home, placement
+    def __init__(self, home: Path, placement: str, defaults: Mapping[str, Mapping[str, object]]) -> None:
+        """`defaults`: what this host's settings say, by driver; a capability's own configuration wins."""
+        self._home, self._placement, self._defaults = home, placement, defaults
         self._made: dict[tuple[str, str], Driver] = {}
 
     def driver(self, name: str, config: Mapping[str, object]) -> Driver:
         """The driver of this name with this configuration. Raises NotFound, Terminal, InputError."""
+        config = {**self._defaults.get(name, {}), **config}
         key = name, json.dumps(config, sort_keys=True)
         if key not in self._made:
             context = DriverContext(self._home / name.replace(":", "-"), self._placement)

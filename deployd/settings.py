@@ -5,6 +5,7 @@ DEPLOYD_DATABASE_URL  the Postgres to use; without it deployd runs its own below
 DEPLOYD_HOST          the address to listen on
 DEPLOYD_PORT          the port to listen on; 0 takes any free one
 DEPLOYD_LOG_LEVEL     how much is logged
+DEPLOYD_ENTRYPOINT_PORT  the port of the local addresses, NAME.localhost; 0: there are none
 
 An empty variable counts as not set, as compose files and unit files like to leave them.
 """
@@ -23,7 +24,7 @@ from deployd.errors import SettingsError
 __all__ = ["Settings"]
 
 PREFIX = "DEPLOYD_"
-OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL")
+OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "ENTRYPOINT_PORT")
 """What the server reads."""
 OTHERS = ("TOKEN", "SERVER", "WORLD")
 """What the command line reads."""
@@ -45,6 +46,8 @@ class Settings:
     port: int = 7070
     log_level: str = "info"
     """One of `debug`, `info`, `warning`, `error`, `critical`."""
+    entrypoint_port: int = 7080
+    """Of 127.0.0.1; 0: no local addresses."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -57,6 +60,7 @@ class Settings:
             host=_host(environ),
             port=_port(environ),
             log_level=_log_level(environ),
+            entrypoint_port=_entrypoint_port(environ),
         )
 
 
@@ -116,6 +120,16 @@ def _port(environ: Mapping[str, str]) -> int:
         raise SettingsError(
             f"DEPLOYD_PORT is {value!r}, which is no port",
             remedy="Set it to a number from 1 to 65535, or to 0 for any free port.",
+        )
+    return int(value)
+
+
+def _entrypoint_port(environ: Mapping[str, str]) -> int:
+    value = environ.get("DEPLOYD_ENTRYPOINT_PORT") or "7080"
+    if not (value.isascii() and value.isdecimal() and int(value) <= 65535):
+        raise SettingsError(
+            f"DEPLOYD_ENTRYPOINT_PORT is {value!r}, which is no port",
+            remedy="Set it to a number from 1 to 65535, or to 0 for no local addresses.",
         )
     return int(value)
 

@@ -21,6 +21,7 @@ from deployd.drivers.api import (
     Progress,
     ReleaseSpec,
     ResourceSpec,
+    Routed,
     ServiceRef,
     Supports,
     Wait,
@@ -55,7 +56,10 @@ class Folder:
         self.note(f"made {owner} {name}")
 
     def remove(self, owner: UUID, name: object) -> None:
-        (self.root / str(owner) / str(name)).unlink(missing_ok=True)
+        path = self.root / str(owner) / str(name)
+        if path.exists():
+            path.unlink(missing_ok=True)
+            self.note(f"removed {owner} {name}")
 
     def of(self, owner: UUID) -> list[str]:
         folder = self.root / str(owner)
@@ -71,6 +75,11 @@ class StandinDeployer:
         self.folder = folder
         self.flaked: dict[UUID, int] = {}
         self.behaviour: dict[UUID, str] = {}
+        self.addresses = False
+
+    def address(self, release_id: str) -> str:
+        """One for all, unless a test wants to tell them apart."""
+        return f"http://{release_id}" if self.addresses else "http://x"
 
     async def _breathe(self) -> None:
         """A network's turn: somewhere to die, and somewhere to be interrupted."""
@@ -112,7 +121,9 @@ class StandinDeployer:
             health = {"sick": Health.DEGRADED, "slow": Health.PROGRESSING}.get(how, Health.HEALTHY)
             reason = Reason("SICK", "it is sick", evidence="cough") if how == "sick" else None
             found.append(
-                InstanceStatus(name, UUID(release_id), health, address="http://x", pid=1, reason=reason)
+                InstanceStatus(
+                    name, UUID(release_id), health, address=self.address(release_id), pid=1, reason=reason
+                )
             )
         return Observation(tuple(found))
 
@@ -123,6 +134,32 @@ class StandinDeployer:
                 self.folder.remove(service.service_id, name)
                 await self._breathe()
         return Done()
+
+
+class StandinRouter:
+    """Notes where it leads; `draining` are requests that a test has under way to where it led before."""
+
+    drain_seconds = 10.0
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.draining = 0
+        self.failing = False
+        self.to: dict[UUID, str] = {}
+
+    async def route(self, service: ServiceRef, address: str) -> Routed:
+        await asyncio.sleep(0)
+        if self.failing:
+            raise Retryable("the router is busy")
+        if self.to.get(service.service_id) != address:
+            self.to[service.service_id] = address
+            self.folder.note(f"routed {address}")
+        return Routed(f"http://{service.service}.test", self.draining)
+
+    async def unroute(self, service: ServiceRef, why: str | None = None) -> None:
+        await asyncio.sleep(0)
+        if self.to.pop(service.service_id, None) is not None:
+            self.folder.note(f"unrouted: {why}")
 
 
 class StandinProvisioner:

@@ -25,11 +25,11 @@ __all__ = [
 _REASON = "{ code summary evidence remedy fault }"
 _PROBLEM = "... on Problem { code message remedy evidence }"
 _DEPLOYMENT = f"""{{
-  id service serviceId changeId state finished purpose requestedBy requestedAt address
+  id service serviceId changeId state finished purpose requestedBy requestedAt address url
   plan notes planHash createdAt updatedAt release {{ id number }} reason {_REASON}
 }}"""
 _SERVICE = f"""{{
-  id name world state health address pid restarts createdAt updatedAt
+  id name world state health address url pid restarts createdAt updatedAt
   reason {_REASON} serving {{ id number createdAt }} previous {{ id number }}
   deployment {{ id state }}
   deployments(first: 1) {{ id state requestedAt reason {_REASON} }}

@@ -220,6 +220,7 @@ def conclude(console: Console, progress: Progress) -> int:
                     "state": one.state,
                     "release": one.release,
                     "address": one.address,
+                    "url": one.url,
                     "reason": one.reason,
                 }
                 for one in progress.attempts.values()
@@ -228,7 +229,7 @@ def conclude(console: Console, progress: Progress) -> int:
         return code
     for one in progress.attempts.values():
         if one.state == "succeeded":
-            what = f"{one.name} answers at {one.address}" if one.address else f"{one.name} runs"
+            what = f"{one.name} answers at {one.reached}" if one.reached else f"{one.name} runs"
             console.say(f"{console.paint('✔', 'green')} {what}" if console.live else what)
     for title, reason in progress.failures():
         console.complain(error_block(f"{title}: {reason['summary']}", reason["evidence"], reason["remedy"]))

@@ -67,7 +67,7 @@ def _overview(console: Console, services: list[Json]) -> None:
             word(one["state"]),
             word(one["health"]),
             str(one["serving"]["number"]) if one["serving"] else "-",
-            one["address"] or "-",
+            one["url"] or one["address"] or "-",
             age((one["serving"] or one)["createdAt"], now),
         ]
         for one in services
@@ -115,7 +115,8 @@ def _detail(console: Console, service: Json) -> None:
         ("world", service["world"]),
         ("state", word(service["state"])),
         ("health", console.paint(word(service["health"]), *health_style(service["health"]))),
-        ("address", service["address"]),
+        ("address", service["url"] or service["address"]),
+        ("direct", service["url"] and service["address"]),
         ("release", serving and f"{serving['number']} (made {age(serving['createdAt'], now)} ago)"),
         ("before", previous and f"{previous['number']}"),
         ("deploying", working and f"{word(working['state']).replace('_', ' ')} ({working['id']})"),

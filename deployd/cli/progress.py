@@ -54,11 +54,19 @@ class Attempt:
     state: str = ""
     steps: list[Step] = field(default_factory=list)
     address: str | None = None
+    """Where its release answers."""
+    url: str | None = None
+    """Where its service is reached whatever the release; this is what people want to know."""
     release: int | None = None
     plan: list[str] = field(default_factory=list)
     plan_hash: str | None = None
     reason: Json | None = None
     created_at: str = ""
+
+    @property
+    def reached(self) -> str | None:
+        """Where to call it."""
+        return self.url or self.address
 
     @property
     def finished(self) -> bool:
@@ -99,6 +107,7 @@ class Attempt:
             self.name = snapshot["service"]
             self.service_id = snapshot["serviceId"]
             self.address = snapshot["address"]
+            self.url = snapshot["url"]
             self.release = (snapshot["release"] or {}).get("number")
 
     def seconds(self, now: float) -> float:

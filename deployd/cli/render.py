@@ -130,7 +130,7 @@ def _ending(attempt: Attempt) -> list[Piece]:
     """What it came to."""
     if attempt.state in GOOD:
         pieces: list[Piece] = [("healthy", ("green",))]
-        return [*pieces, (attempt.address, ("bold",))] if attempt.address else pieces
+        return [*pieces, (attempt.reached, ("bold",))] if attempt.reached else pieces
     if attempt.state in BAD | GIVEN_UP:
         return [(attempt.state.replace("_", " "), ("red" if attempt.state in BAD else "yellow",))]
     return []

@@ -129,7 +129,8 @@ async def _steer(options: Options, arguments: argparse.Namespace, verb: str) -> 
     elif arguments.no_wait:
         console.say(f"{name}: {verb} is asked for")
     else:
-        address = f" at {service['address']}" if service and service["address"] else ""
+        reached = service and (service["url"] or service["address"])
+        address = f" at {reached}" if reached else ""
         console.say(f"{name} is {what}{address}")
     return ExitCode.DONE
 

@@ -35,6 +35,8 @@ __all__ = [
     "Provisioner",
     "ReleaseSpec",
     "ResourceSpec",
+    "Routed",
+    "Router",
     "ServiceRef",
     "Supports",
     "Wait",
@@ -166,6 +168,17 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Routed:
+    """How a service can be reached by a name of its own."""
+
+    url: str | None = None
+    """Its public address; None where it has none, which `note` explains if anybody should know."""
+    draining: int = 0
+    """Requests still under way to where it was routed before; 0 once they have had `drain_seconds`."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One line that a service wrote."""
 
@@ -225,6 +238,28 @@ class Provisioner(Protocol):
 
     async def destroy(self, resource: ResourceSpec) -> Progress:
         """Make it not exist. Missing is Done."""
+        ...
+
+
+@runtime_checkable
+class Router(Protocol):
+    """Gives services addresses that stay while their releases change."""
+
+    drain_seconds: float
+    """How long a release that is not routed to any more is kept for the requests that it works on."""
+
+    async def route(self, service: ServiceRef, address: str) -> Routed:
+        """Requests go to this address (a URL) from now on: once this has returned, no new one goes elsewhere.
+
+        An address that this router cannot lead to is no error: the service has no public one then.
+        """
+        ...
+
+    async def unroute(self, service: ServiceRef, why: str | None = None) -> None:
+        """Requests go nowhere; `why` is what callers are told after the service's name: `is suspended`.
+
+        Without a reason the service's name is forgotten. Missing is done.
+        """
         ...
 
 

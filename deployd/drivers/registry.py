@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 
-from deployd.drivers.api import Deployer, DriverContext, Provisioner
+from deployd.drivers.api import Deployer, DriverContext, Provisioner, Router
 from deployd.errors import NotFound, Terminal
 
 __all__ = ["GROUP", "Factory", "create", "known", "load"]
@@ -17,7 +17,7 @@ GROUP = "deployd.drivers"
 EXTRAS = {"deploy:process": "local"}
 """With which extra of deployd a driver's libraries come."""
 
-Factory = Callable[[Mapping[str, object], DriverContext], Deployer | Provisioner]
+Factory = Callable[[Mapping[str, object], DriverContext], Deployer | Provisioner | Router]
 
 
 def known() -> tuple[str, ...]:
@@ -52,7 +52,9 @@ def load(name: str) -> Factory:
     return made
 
 
-def create(name: str, config: Mapping[str, object], context: DriverContext) -> Deployer | Provisioner:
+def create(
+    name: str, config: Mapping[str, object], context: DriverContext
+) -> Deployer | Provisioner | Router:
     """A driver, configured. Raises what `load` raises, and InputError for settings that are wrong."""
     return load(name)(config, context)
 

@@ -15,6 +15,8 @@ from deployd.drivers.api import (
     Provisioner,
     ReleaseSpec,
     ResourceSpec,
+    Routed,
+    Router,
     ServiceRef,
     Supports,
 )
@@ -25,10 +27,12 @@ from deployd.sources.trees import Trees
 from deployd.store import worlds
 from deployd.store.database import Database
 
-__all__ = ["Context", "Driver"]
+__all__ = ["ENTRYPOINT", "Context", "Driver"]
 
-Driver = Deployer | Provisioner
+Driver = Deployer | Provisioner | Router
 Check = Callable[[], None]
+ENTRYPOINT = "entrypoint"
+"""The capability that gives a world's services their public addresses."""
 
 
 @dataclass
@@ -69,6 +73,15 @@ class Context:
             raise Unsupported(f"capability {capability!r} cannot provision resources")
         return _LeasedProvisioner(driver, self.check)
 
+    async def router(self, world_id: int) -> Router | None:
+        """What gives the world's services their public addresses; None where nothing does."""
+        if ENTRYPOINT not in (await self.world(world_id)).capabilities:
+            return None
+        driver = await self.driver_of(world_id, ENTRYPOINT)
+        if not isinstance(driver, Router):
+            raise Unsupported(f"capability {ENTRYPOINT!r} cannot route requests")
+        return _LeasedRouter(driver, self.check)
+
     async def driver_of(self, world_id: int, name: str) -> Driver:
         """The driver behind a capability, without a lease: only for reading. Raises Unsupported."""
         world = await self.world(world_id)
@@ -105,6 +118,22 @@ class _LeasedDeployer:
     async def destroy(self, service: ServiceRef, release_id: UUID | None = None) -> Progress:
         self._check()
         return await self._deployer.destroy(service, release_id)
+
+
+class _LeasedRouter:
+    """The same for a router."""
+
+    def __init__(self, router: Router, check: Check) -> None:
+        self._router, self._check = router, check
+        self.drain_seconds = router.drain_seconds
+
+    async def route(self, service: ServiceRef, address: str) -> Routed:
+        self._check()
+        return await self._router.route(service, address)
+
+    async def unroute(self, service: ServiceRef, why: str | None = None) -> None:
+        self._check()
+        await self._router.unroute(service, why)
 
 
 class _LeasedProvisioner:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from deployd.drivers.api import Deployer, Failed, Plan, ReleaseSpec, ServiceRef, Wait
+from deployd.drivers.api import Deployer, Failed, InstanceStatus, Plan, ReleaseSpec, Routed, ServiceRef, Wait
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.engine.routing import drain_seconds, route, unroute
 from deployd.engine.services import release_spec
 from deployd.errors import InputError, NotFound
 from deployd.machines import RUNNERS
 from deployd.model.facts import DeploymentFacts, ServiceFacts, Source
 from deployd.model.identifier import derived_id
 from deployd.model.machine import Machine, Request
-from deployd.model.reason import Reason
+from deployd.model.reason import Fault, Reason
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import DeploymentState, Health, MachineKind, ServiceState
 from deployd.store import machines, releases
@@ -29,6 +30,7 @@ __all__ = ["ACTS", "answer", "facts_of", "hash_plan", "refusal"]
 _RUNNER = RUNNERS[MachineKind.DEPLOYMENT]
 _LOOKS = 12  # at the health of a new release in one act, so that a quick start is seen at once
 _LOOK_EVERY = 0.15
+_AGAIN = timedelta(seconds=_LOOK_EVERY)
 _SLACK = timedelta(seconds=1)  # for looking, beyond the time that the service asked for
 
 
@@ -145,11 +147,16 @@ async def release(context: Context, machine: Machine) -> Outcome:
     if isinstance(progress, Failed):
         return _back(facts, progress.reason)
     limit = timedelta(seconds=facts.spec.health.timeout) + _SLACK
-    return Go("released", facts=replace(facts, reason=None), deadline=limit)
+    healthy_by = None
+    if facts.spec.ports and (drain := await drain_seconds(context, machine.world_id)) is not None:
+        # Requests under way to the old release have their time beside it, not within it.
+        healthy_by = datetime.now(UTC) + limit
+        limit += timedelta(seconds=drain) + _SLACK
+    return Go("released", facts=replace(facts, healthy_by=healthy_by, reason=None), deadline=limit)
 
 
 async def verify(context: Context, machine: Machine) -> Outcome:
-    """Verifying: healthy first, then alone."""
+    """Verifying: healthy first, then reached, then alone."""
     facts = facts_of(machine)
     assert facts.release_id is not None
     deployer, service = await _where(context, machine)
@@ -161,12 +168,17 @@ async def verify(context: Context, machine: Machine) -> Outcome:
         if mine is None or mine.health in (Health.MISSING, Health.HEALTHY):
             spec = await release_spec(context, machine.world_id, facts.release_id)
         if spec is not None and mine is not None and mine.health is Health.HEALTHY:
+            routed = await route(context, service, mine.address)
+            if routed.draining:
+                continue
             progress = await deployer.apply(service, spec, alone=True)
             if isinstance(progress, Wait):
                 return Stay(after=timedelta(seconds=progress.seconds))
             if isinstance(progress, Failed):
                 return _back(facts, progress.reason)
-            return Go("verified", facts=replace(facts, address=mine.address, reason=None))
+            return Go("verified", facts=_reached(facts, mine, routed))
+        if facts.healthy_by is not None and datetime.now(UTC) > facts.healthy_by:
+            return _back(facts, _too_late(facts))
         if spec is not None:  # it went missing: start it again
             progress = await deployer.apply(service, spec, alone=False)
             if isinstance(progress, Failed):
@@ -176,6 +188,20 @@ async def verify(context: Context, machine: Machine) -> Outcome:
         elif mine is not None and mine.reason is not None and mine.reason != facts.reason:
             facts = replace(facts, reason=mine.reason)
     return Stay(after=timedelta(seconds=_LOOK_EVERY), facts=facts if facts != machine.facts else None)
+
+
+def _reached(facts: DeploymentFacts, mine: InstanceStatus, routed: Routed) -> DeploymentFacts:
+    """Where it answers; why it has no address of its own, where it should have one, is a note."""
+    notes = (*facts.notes, routed.note) if routed.note and routed.note not in facts.notes else facts.notes
+    return replace(facts, address=mine.address, url=routed.url, notes=notes, reason=None)
+
+
+def _too_late(facts: DeploymentFacts) -> Reason:
+    """What the deadline would say, had it not been put off."""
+    summary, last = "deployment did not get beyond verifying in time", facts.reason
+    if last is None:
+        return Reason("DEADLINE_PASSED", summary, fault=Fault.ERRORED)
+    return replace(last, code="DEADLINE_PASSED", summary=f"{summary}: {last.summary}", fault=Fault.ERRORED)
 
 
 def _back(facts: DeploymentFacts, reason: Reason) -> Go:
@@ -204,8 +230,11 @@ async def _undo(context: Context, machine: Machine) -> Outcome | None:
     deployer, service = await _where(context, machine)
     if facts.restores is not None:
         spec = await release_spec(context, machine.world_id, facts.restores)
+        if (wait := await _route_back(context, deployer, service, spec, facts)) is not None:
+            return wait
         progress = await deployer.apply(service, spec, alone=True)
     else:
+        await unroute(context, service, "is not served")
         progress = await deployer.destroy(service, facts.release_id)
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))
@@ -213,6 +242,25 @@ async def _undo(context: Context, machine: Machine) -> Outcome | None:
         reason = replace(progress.reason, evidence=_both(progress.reason, facts.reason))
         return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     return None
+
+
+async def _route_back(
+    context: Context, deployer: Deployer, service: ServiceRef, spec: ReleaseSpec, facts: DeploymentFacts
+) -> Stay | None:
+    """What served before is reached again, where that is routed; None once nothing is in its way."""
+    if not facts.spec.ports or await drain_seconds(context, service.world_id) is None:
+        return None
+    if isinstance(await deployer.apply(service, spec, alone=False), Failed):
+        return None  # the caller's own call says it
+    observation = await deployer.observe(service)
+    before, mine = observation.of(spec.release_id), facts.release_id and observation.of(facts.release_id)
+    if before is None or before.address is None:
+        return None
+    starting = before.health in (Health.PROGRESSING, Health.MISSING)
+    if starting and mine and mine.health is Health.HEALTHY:
+        return Stay(after=_AGAIN)  # it was stopped already: until it is back, what is cancelled serves on
+    routed = await route(context, service, before.address)
+    return Stay(after=_AGAIN) if routed.draining else None
 
 
 def _both(second: Reason, first: Reason | None) -> str:
@@ -256,7 +304,9 @@ def _retry(machine: Machine, request: Request) -> Birth:
         release_id=facts_of(machine).release_id if facts_of(machine).purpose == "rollback" else None,
         restores=None,
         touched=False,
+        healthy_by=None,
         address=None,
+        url=None,
         reason=None,
     )
     return birth(

@@ -11,6 +11,7 @@ from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.holding import WAKE
 from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.engine.routing import keep_route, unroute
 from deployd.errors import NotFound
 from deployd.machines import RUNNERS
 from deployd.model.actor import ENGINE
@@ -84,6 +85,7 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
                 suspended=False,
                 health=Health.HEALTHY,
                 address=deployment.facts.address,
+                url=deployment.facts.url,
                 reason=None,
             )
             return Go("serve", facts=facts)
@@ -105,12 +107,14 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
     service = await reference(context, machine)
     observation = await deployer.observe(service)
     mine = observation.of(facts.serving)
+    url = facts.url if mine is None else await keep_route(context, service, mine.address, facts.url)
     if mine is None or mine.health is Health.MISSING or len(observation.instances) > 1:
         return await _restore(context, deployer, service, machine)
     seen = replace(
         facts,
         health=mine.health,
         address=mine.address,
+        url=url,
         pid=mine.pid,
         restarts=mine.restarts,
         reason=mine.reason,
@@ -118,15 +122,23 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
     if seen == facts:
         return Stay()
     soon = timedelta(seconds=0.5) if mine.health is Health.PROGRESSING else None
-    if (seen.health, seen.address, seen.restarts) == (facts.health, facts.address, facts.restarts):
+    if _told(seen) == _told(facts):
         return Stay(after=soon, facts=seen)
     return Go("report", facts=seen, reason=_news(facts, seen, mine))
+
+
+def _told(facts: ServiceFacts) -> tuple[object, ...]:
+    """What is worth a transition when it changes."""
+    return facts.health, facts.address, facts.url, facts.restarts
 
 
 def _news(before: ServiceFacts, seen: ServiceFacts, mine: InstanceStatus) -> Reason:
     """Why health is reported: what the driver says, or that it is well again."""
     if mine.reason is not None:
         return mine.reason
+    if seen.url != before.url and seen.health == before.health:
+        now = f"is reached at {seen.url}" if seen.url else "has no address but its own"
+        return Reason("ADDRESS_CHANGED", f"service {seen.name} {now}")
     return Reason("HEALTH_CHANGED", f"service {seen.name}: {before.health} → {seen.health}")
 
 
@@ -157,18 +169,20 @@ async def stop(context: Context, machine: Machine) -> Outcome:
     """Suspending or retiring: end whatever runs."""
     facts = facts_of(machine)
     deployer = await context.deployer(machine.world_id, facts.capability)
-    progress = await deployer.destroy(await reference(context, machine))
+    service, retiring = await reference(context, machine), machine.state == ServiceState.RETIRING
+    await unroute(context, service, None if retiring else "is suspended")
+    progress = await deployer.destroy(service)
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))
     if isinstance(progress, Failed):
         return Stay(facts=replace(facts, reason=progress.reason))
     assert isinstance(progress, Done)
-    retiring = machine.state == ServiceState.RETIRING
     facts = replace(
         facts,
         suspended=not retiring,
         health=Health.MISSING if retiring else Health.SUSPENDED,
         address=None,
+        url=None,
         pid=None,
         reason=None,
     )

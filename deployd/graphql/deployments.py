@@ -83,6 +83,9 @@ class Deployment:
     requested_by: str = strawberry.field(description="Who asked for it.")
     requested_at: datetime = strawberry.field(description="When that was; the newest of a service counts.")
     address: str | None = strawberry.field(description="Where its release answers, as a URL.")
+    url: str | None = strawberry.field(
+        description="Where its service was reached once it had succeeded, as a URL; null where there is none."
+    )
     plan: list[str] = strawberry.field(description="What it does, one line each.")
     notes: list[str] = strawberry.field(
         description="What this world does otherwise than another, without harm."
@@ -109,6 +112,7 @@ class Deployment:
             requested_by=facts.requested_by,
             requested_at=facts.requested_at,
             address=facts.address,
+            url=facts.url,
             plan=list(facts.actions),
             notes=list(facts.notes),
             plan_hash=facts.plan_hash,

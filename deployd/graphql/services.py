@@ -36,7 +36,12 @@ class Service:
     world: str = strawberry.field(description="The name of its world.")
     state: ServiceState = strawberry.field(description="Where it stands.")
     health: Health = strawberry.field(description="How it does.")
-    address: str | None = strawberry.field(description="Where it answers, as a URL.")
+    address: str | None = strawberry.field(
+        description="Where its release answers, as a URL; another release, another one."
+    )
+    url: str | None = strawberry.field(
+        description="Where it is reached whatever its release, as a URL; null where its world gives it none."
+    )
     pid: int | None = strawberry.field(description="Its process, where it runs as one.")
     restarts: int = strawberry.field(description="How often it was restarted by itself since its release.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
@@ -55,6 +60,7 @@ class Service:
             state=ServiceState(machine.state),
             health=facts.health,
             address=facts.address,
+            url=facts.url,
             pid=facts.pid,
             restarts=facts.restarts,
             reason=Reason.of(facts.reason),

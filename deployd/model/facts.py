@@ -64,6 +64,9 @@ class ServiceFacts:
     """Somebody suspended it, and nobody has resumed it or deployed since."""
     health: Health = Health.UNKNOWN
     address: str | None = None
+    """Where its release answers."""
+    url: str | None = None
+    """Where it is reached whatever its release, where its world gives it such an address."""
     pid: int | None = None
     restarts: int = 0
     reason: Reason | None = None
@@ -94,7 +97,10 @@ class DeploymentFacts:
     approved_hash: str | None = None
     """The plan that somebody approved."""
     approved_by: str | None = None
+    healthy_by: datetime | None = None
+    """Until when its release has to be healthy, where the deadline leaves time for more than that."""
     address: str | None = None
+    url: str | None = None
     reason: Reason | None = None
 
 

@@ -11,7 +11,7 @@ from deployd.model.world import Capability, World
 from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 
-__all__ = ["add", "get", "head", "list_all"]
+__all__ = ["add", "add_capability", "get", "head", "list_all"]
 
 
 def _world(row: asyncpg.Record) -> World:
@@ -29,6 +29,11 @@ async def add(
 ) -> None:
     """A world of this name exists; one that did is left as it is."""
     await db.execute("add_world", name, encode(capabilities), ephemeral)
+
+
+async def add_capability(db: Database, world: str, name: str, capability: Capability) -> None:
+    """The world has a capability of this name; one that it had is left as it is."""
+    await db.execute("add_capability", world, name, encode(capability))
 
 
 async def get(db: Database, name: str) -> World | None:

@@ -92,7 +92,7 @@ def host() -> Iterator[Host]:
     root = Path(tempfile.mkdtemp(prefix="deployd-cli-", dir="/tmp"))
     root.chmod(0o711)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("DEPLOYD_")}
-    environ |= {"DEPLOYD_HOME": str(root / "home"), "DEPLOYD_PORT": "0"}
+    environ |= {"DEPLOYD_HOME": str(root / "home"), "DEPLOYD_PORT": "0", "DEPLOYD_ENTRYPOINT_PORT": "0"}
     one = Host(root / "home", dict(environ))
     try:
         yield one

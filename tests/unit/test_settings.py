@@ -18,6 +18,7 @@ def test_nothing_set_means_the_defaults() -> None:
 
     assert settings.database_url is None
     assert (settings.host, settings.port, settings.log_level) == ("127.0.0.1", 7070, "info")
+    assert settings.entrypoint_port == 7080
 
 
 def test_everything_set_is_taken() -> None:
@@ -28,6 +29,7 @@ def test_everything_set_is_taken() -> None:
             "DEPLOYD_HOST": "::1",
             "DEPLOYD_PORT": "0",
             "DEPLOYD_LOG_LEVEL": "DEBUG",
+            "DEPLOYD_ENTRYPOINT_PORT": "0",
         }
     )
 
@@ -37,6 +39,7 @@ def test_everything_set_is_taken() -> None:
         host="::1",
         port=0,
         log_level="debug",
+        entrypoint_port=0,
     )
 
 
@@ -46,7 +49,7 @@ def test_the_real_environment_is_read_without_an_argument(monkeypatch: pytest.Mo
     assert Settings.from_environment().port == 1234
 
 
-@pytest.mark.parametrize("name", ["HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL"])
+@pytest.mark.parametrize("name", ["HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "ENTRYPOINT_PORT"])
 def test_an_empty_variable_counts_as_not_set(name: str) -> None:
     environ = {"HOME": "/home/ada"}
 
@@ -86,6 +89,8 @@ def test_a_relative_home_is_below_the_working_directory(
         ("DEPLOYD_PORT", "70700", "65535"),
         ("DEPLOYD_PORT", "-1", "65535"),
         ("DEPLOYD_PORT", "http", "65535"),
+        ("DEPLOYD_ENTRYPOINT_PORT", "70800", "65535"),
+        ("DEPLOYD_ENTRYPOINT_PORT", "none", "0 for no local addresses"),
         ("DEPLOYD_PORT", "٣", "65535"),
         ("DEPLOYD_PORT", "tcp://10.0.0.7:7070", "65535"),
         ("DEPLOYD_HOST", "http://127.0.0.1", "0.0.0.0"),

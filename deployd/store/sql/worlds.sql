@@ -16,3 +16,8 @@ select world_id, name, capabilities::text as capabilities, ephemeral, created_at
 
 -- name: get_head
 select seq, at from world_heads where world_id = $1;
+
+-- name: add_capability
+-- One of this name is left as it is.
+update worlds set capabilities = jsonb_build_object($2::text, $3::text::jsonb) || capabilities
+where name = $1 and not capabilities ? $2;

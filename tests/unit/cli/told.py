@@ -64,6 +64,7 @@ def deployment(
         "requestedBy": "person:ada",
         "requestedAt": BEGAN.isoformat(),
         "address": None,
+        "url": None,
         "plan": [],
         "notes": [],
         "planHash": None,

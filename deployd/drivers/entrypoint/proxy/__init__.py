@@ -1,0 +1,1 @@
+"""The small program behind the local addresses; it outlives deployd. Standard library only."""

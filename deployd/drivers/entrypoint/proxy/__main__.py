@@ -1,0 +1,12 @@
+"""Run as a folder, without the deployd package around it: `python -I -S …/proxy HOME PORT`."""
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+folder = Path(__file__).parent
+sys.path.insert(0, str(folder.parent))
+code = import_module(f"{folder.name}.program").main(Path(sys.argv[1]).absolute(), int(sys.argv[2]))
+sys.stderr.flush()
+os._exit(code)

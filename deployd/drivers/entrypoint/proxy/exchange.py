@@ -1,0 +1,180 @@
+"""One request and its answer.
+
+Every request has a connection of its own to the service: a development server that serves one connection
+at a time is never held by an idle one, and none can be closed under a request by a service that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import ExitStack
+from http import HTTPStatus
+
+from .headers import ask_upgrade, forward, give_back
+from .message import Body, Fields, Framing, Malformed, Request, Response, read_response
+from .table import Table
+from .wire import STALL, Wire, connect, relay, tunnel
+
+__all__ = ["Exchange", "tell"]
+
+ANSWER = 300.0
+"""Seconds within which a service has to begin its answer, once it has the whole request."""
+HARMLESS = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+"""Asked twice they do what they do when asked once."""
+
+
+class _Unanswered(Exception):
+    """The service did not begin an answer. `again`: another target may be asked instead."""
+
+    def __init__(self, message: str, *, again: bool, status: int = 502) -> None:
+        super().__init__(message)
+        self.again, self.status = again, status
+
+
+class Exchange:
+    """`run` once. It sees to everything but the client's connection, which is its caller's to close."""
+
+    def __init__(self, client: Wire, request: Request, body: Body, host: bytes, table: Table) -> None:
+        self._client, self._request, self._body, self._host = client, request, body, host
+        self._table = table
+        self._keep = request.minor == 1 and b"close" not in request.fields.tokens(b"connection")
+
+    async def run(self) -> bool:
+        """Answer; whether the connection can take another request. Raises OSError, EOFError: client lost."""
+        host = re.sub(r"\.?(:\d*)?$", "", self._host.decode("latin-1").lower())
+        tried: set[str] = set()
+        while True:
+            found = self._table.of(host)
+            if found is None:
+                return await self._say(404, _unknown(host, self._table.hosts))
+            service_id, route = found
+            if route.target is None:
+                return await self._say(503, f"service {route.service} {route.why}")
+            try:
+                return await self._ask(service_id, route.target)
+            except _Unanswered as failure:
+                tried.add(route.target)
+                if not (failure.again and self._moved(host, tried)):
+                    return await self._say(failure.status, f"service {route.service} {failure}")
+
+    def _moved(self, host: str, tried: set[str]) -> bool:
+        """Whether requests go elsewhere by now."""
+        self._table.load()
+        found = self._table.of(host)
+        return found is not None and found[1].target not in {None, *tried}
+
+    async def _say(self, status: int, text: str) -> bool:
+        keep = self._keep and self._body.framing is Framing.NONE
+        await tell(self._client, self._request, status, text, keep=keep)
+        return keep
+
+    async def _ask(self, service_id: str, target: str) -> bool:
+        """Ask this target. Raises _Unanswered while nothing was answered to the client."""
+        with ExitStack() as under_way:
+            self._table.begin(service_id, target)
+            under_way.callback(self._table.end, service_id, target)
+            try:
+                upstream = await connect(target)
+            except OSError as error:
+                why = "connection refused" if isinstance(error, ConnectionRefusedError) else "no connection"
+                raise _Unanswered(f"does not answer: {why} at {target}", again=True) from error
+            try:
+                return await self._pass(upstream, under_way)
+            finally:
+                upstream.abort()
+
+    async def _pass(self, upstream: Wire, under_way: ExitStack) -> bool:
+        peer = self._client.writer.get_extra_info("peername")
+        head = forward(self._request, self._body, peer[0] if peer else "unknown", self._host)
+        upstream.writer.write(head)
+        upload = None
+        if self._body.framing is not Framing.NONE:
+            chunked = self._body.framing is Framing.CHUNKED
+            upload = asyncio.ensure_future(
+                relay(self._client, self._body, upstream, chunked=chunked, stall=STALL)
+            )
+        try:
+            response = await self._await_answer(upstream, upload)
+            if response.status == 101:
+                under_way.close()  # a tunnel has no end of its own that could be waited for
+                await self._client.send(give_back(response, Body(Framing.NONE), chunked=False, keep=False))
+                await tunnel(self._client, upstream)
+                return False
+            return await self._answer(upstream, response) and (
+                upload is None or (upload.done() and upload.exception() is None)
+            )
+        finally:
+            if upload is not None:
+                upload.cancel()
+                await asyncio.gather(upload, return_exceptions=True)
+
+    async def _await_answer(self, upstream: Wire, upload: asyncio.Task[None] | None) -> Response:
+        """The head of the final answer, interim ones passed on."""
+        while True:
+            try:
+                response = await self._read_head(upstream, upload)
+            except EOFError as error:
+                again = self._body.framing is Framing.NONE and self._request.method in HARMLESS
+                raise _Unanswered("ended the connection without an answer", again=again) from error
+            except Malformed as error:
+                raise _Unanswered(f"does not speak HTTP/1.1: {error}", again=False) from error
+            except TimeoutError as error:
+                text = f"has not answered within {ANSWER:g} s"
+                raise _Unanswered(text, again=False, status=504) from error
+            if response.status == 101 and ask_upgrade(self._request) is None:
+                raise _Unanswered("changed to another protocol unasked", again=False)
+            if response.status >= 200 or response.status == 101:
+                return response
+            if self._request.minor == 1:
+                await self._client.send(give_back(response, Body(Framing.NONE), chunked=False, keep=True))
+
+    async def _read_head(self, upstream: Wire, upload: asyncio.Task[None] | None) -> Response:
+        """Raises EOFError, Malformed, TimeoutError of the service's; ConnectionError of the client's."""
+        reading = asyncio.ensure_future(read_response(upstream.reader))
+        try:
+            if upload is not None:
+                await asyncio.wait({reading, upload}, return_when=asyncio.FIRST_COMPLETED)
+                if not reading.done() and isinstance(upload.exception(), EOFError | Malformed):
+                    raise ConnectionAbortedError("the request broke off")
+            async with asyncio.timeout(ANSWER):
+                return await reading
+        finally:
+            reading.cancel()
+
+    async def _answer(self, upstream: Wire, response: Response) -> bool:
+        """Pass the answer on; whether all of it was."""
+        try:
+            body = response.body(self._request.method)
+        except Malformed as error:
+            raise _Unanswered(f"does not speak HTTP/1.1: {error}", again=False) from error
+        framed = self._request.minor == 1 or body.framing in (Framing.NONE, Framing.LENGTH)
+        chunked = framed and body.framing in (Framing.CHUNKED, Framing.CLOSE)
+        await self._client.send(give_back(response, body, chunked=chunked, keep=self._keep))
+        try:
+            await relay(upstream, body, self._client, chunked=chunked)
+        except (EOFError, Malformed):
+            if not framed:  # only a reset tells this client that something is missing
+                self._client.reset()
+            return False
+        return self._keep
+
+
+def _unknown(host: str, known: list[str]) -> str:
+    there = "\n".join(f"  {one}" for one in known) or "  none yet"
+    return f"no service is called {host or 'nothing'} here; there are:\n{there}"
+
+
+async def tell(client: Wire, request: Request | None, status: int, text: str, *, keep: bool) -> None:
+    """An answer of the proxy's own, in plain words."""
+    content = f"{text}\n".encode()
+    fields = Fields(
+        [
+            (b"Content-Type", b"text/plain; charset=utf-8"),
+            (b"Content-Length", b"%d" % len(content)),
+            (b"Cache-Control", b"no-store"),
+        ]
+    )
+    response = Response(status, HTTPStatus(status).phrase.encode(), fields)
+    head = give_back(response, Body(Framing.NONE), chunked=False, keep=keep)
+    await client.send(head if request is not None and request.method == b"HEAD" else head + content)
