@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -69,7 +71,10 @@ class Server:
 
 @asynccontextmanager
 async def postgres() -> AsyncIterator[Server]:
-    """A server in a home of its own, gone when the context ends."""
+    """A server in a home of its own, gone when the context ends; SIGTERM ends it in order as well."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     home = Path(tempfile.mkdtemp(prefix="deployd-bench-", dir="/tmp"))
     home.chmod(0o711)  # as root the server runs as another user, who has to pass through
     try:
