@@ -67,7 +67,7 @@ class Operations:
         if not place.capabilities:
             raise InputError(f"world {world!r} cannot deploy anything: it has no capabilities")
         digest = hashlib.sha256(encode([world, str(path), sorted(services)]).encode()).hexdigest()
-        change_id = new_id() if key is None else derived_id(place.world_id, "change", who.name, key)
+        change_id = new_id() if key is None else derived_id(place.uid, "change", who.name, key)
         facts = ChangeFacts(Source(str(path)), digest, who.name, tuple(services))
         await self.commit.store(
             births=(birth(place.world_id, change_id, facts, who.name, placement=self.placement),)
