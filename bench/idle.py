@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
                 )
             )
     print_table(
-        f"Idle; median of {options.rounds} rounds",
+        f"Idle; rounds: {options.rounds}, medians",
         ("", "what", "processes", "RSS MiB", "PSS MiB", "CPU s/min"),
         rows,
         "RSS counts shared memory in every process (Postgres' 64 MiB of buffers above all), PSS divides it.",

@@ -28,24 +28,34 @@ class Usage:
 
 
 async def usage(groups: Mapping[str, Iterable[int]], seconds: float) -> dict[str, Usage]:
-    """Memory at the end of so many seconds, processor time during them. Raises psutil.NoSuchProcess."""
-    processes = {name: [psutil.Process(pid) for pid in pids] for name, pids in groups.items()}
-    before = {name: _spent(group) for name, group in processes.items()}
+    """Memory at the end of so many seconds, processor time during them.
+
+    What ended meanwhile (a connection that its pool gave up) is left out.
+    """
+    before = {
+        name: {process: _spent(process) for process in map(psutil.Process, pids)}
+        for name, pids in groups.items()
+    }
     began = time.monotonic()
     await asyncio.sleep(seconds)
     minutes = (time.monotonic() - began) / 60
     used: dict[str, Usage] = {}
-    for name, group in processes.items():
-        cpu = (_spent(group) - before[name]) / minutes
-        memory = [process.memory_full_info() for process in group]
-        rss, pss = sum(one.rss for one in memory), sum(one.pss for one in memory)
-        used[name] = Usage(len(group), rss / MIB, pss / MIB, cpu)
+    for name, group in before.items():
+        count, rss, pss, cpu = 0, 0.0, 0.0, 0.0
+        for process, spent in group.items():
+            try:
+                memory = process.memory_full_info()
+                cpu += (_spent(process) - spent) / minutes
+            except psutil.NoSuchProcess:
+                continue
+            count, rss, pss = count + 1, rss + memory.rss / MIB, pss + memory.pss / MIB
+        used[name] = Usage(count, rss, pss, cpu)
     return used
 
 
-def _spent(group: Iterable[psutil.Process]) -> float:
-    times = [process.cpu_times() for process in group]
-    return float(sum(one.user + one.system for one in times))
+def _spent(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def mentioning(word: str) -> list[int]:

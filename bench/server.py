@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.processes import below, parent
+from bench.processes import parent
 from deployd.store.embedded import EmbeddedPostgres
 
 __all__ = ["Server", "postgres"]
@@ -49,20 +51,19 @@ class Server:
 
     async def connections(self, database: str) -> list[int]:
         """The process ids of the server's ends of the connections to a database."""
-        return await self._pids("datname = $1", database)
+        return await self._pids("datname = $1 and backend_type = $2", database, "client backend")
 
     async def own_processes(self) -> list[int]:
         """The server's processes that serve no connection: the first one, checkpointer, WAL writer, …"""
-        connections = await self._pids("backend_type = $1", "client backend")
-        first = parent(connections[0])
-        workers = {pid for pid in below([first]) if pid not in connections}
-        # Those that clear up come and go, and belong to no moment.
-        return [first, *sorted(workers - set(await self._pids("backend_type = $1", "autovacuum worker")))]
+        # Those that clear up and those that help a query come and go, and belong to no moment.
+        passing = ["client backend", "autovacuum worker", "parallel worker"]
+        lasting = await self._pids("backend_type <> all($1)", passing)
+        return [parent(lasting[0]), *lasting]
 
-    async def _pids(self, condition: str, argument: str) -> list[int]:
+    async def _pids(self, condition: str, *arguments: object) -> list[int]:
         connection = await asyncpg.connect(self.dsn)
         try:
-            rows = await connection.fetch(f"select pid from pg_stat_activity where {condition}", argument)
+            rows = await connection.fetch(f"select pid from pg_stat_activity where {condition}", *arguments)
             return [row["pid"] for row in rows]
         finally:
             await connection.close()
@@ -70,7 +71,10 @@ class Server:
 
 @asynccontextmanager
 async def postgres() -> AsyncIterator[Server]:
-    """A server in a home of its own, gone when the context ends."""
+    """A server in a home of its own, gone when the context ends; SIGTERM ends it in order as well."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     home = Path(tempfile.mkdtemp(prefix="deployd-bench-", dir="/tmp"))
     home.chmod(0o711)  # as root the server runs as another user, who has to pass through
     try:

@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
             (name, f"{value:,.0f}", f"{one.ratios[name]:.1f} times") for name, value in one.peers.items()
         ]
         print_table(
-            f"{one.work}; median of {options.rounds} rounds",
+            f"{one.work}; rounds: {options.rounds}, medians",
             ("", one.unit, "deployd makes"),
             rows,
             "One Postgres, fsync on, and one process each. What a step is to each of them: bench/peers/.",

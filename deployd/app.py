@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -105,6 +106,9 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
                 raise Unsupported(f"capability {capability!r} does not run services")
             return driver
 
+        # What is there now stays: the collector need not look at it again, nor come for every few outcomes.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         yield Deployd(db, operations, worker, Api(operations, db, bus, deployer))
 
 

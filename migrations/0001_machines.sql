@@ -3,6 +3,7 @@
 
 create table worlds (
     world_id     bigint generated always as identity primary key,
+    uid          uuid not null default gen_random_uuid(),   -- unlike any world of any other database
     name         text not null unique check (name ~ '^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'),
     capabilities jsonb not null default '{}',
     ephemeral    boolean not null default false,

@@ -4,9 +4,9 @@ It checkpoints each step's result in Postgres, and the workflow's beginning and 
 workflow that is run again after a crash skips what it did. (Those two more writes are not counted as
 steps.) It keeps no machine with states and a table of moves, and numbers nothing across workflows.
 
-Configured as came out best here: coroutines begun with `start_workflow_async` (its queues are polled and
-came out slower, plain functions on threads contend for the interpreter), at most THREADS threads for what
-it writes (by default there is no limit, and hundreds get in each other's way), its default pool of 20
+Configured as came out best on two cores, in alternating runs: plain functions begun with `start_workflow`
+(coroutines came out a fifth slower, and so did its queues, which are polled), on 4 threads (8 and 16 were a
+little slower; by default there is no limit, and at hundreds it is half as fast), its default pool of 20
 connections without a ping before each use, and without LISTEN/NOTIFY, which nothing here waits for.
 """
 
@@ -21,18 +21,18 @@ from dbos import DBOS, DBOSConfig
 
 from bench.peers.program import STEPS, WARM_UP, check, main, ready
 
-THREADS = 16
+THREADS = 4
 
 
 @DBOS.step()
-async def _step(number: int) -> int:
+def _step(number: int) -> int:
     return number
 
 
 @DBOS.workflow()
-async def _machine(number: int) -> int:
+def _machine(number: int) -> int:
     for step in range(STEPS):
-        await _step(step)
+        _step(step)
     return number
 
 
@@ -42,11 +42,11 @@ def _config(dsn: str, **more: Any) -> DBOSConfig:
     return config
 
 
-async def _run(count: int) -> float:
+def _run(count: int) -> float:
     """Seconds from the first start to the last result."""
     began = time.perf_counter()
-    handles = await asyncio.gather(*(DBOS.start_workflow_async(_machine, n) for n in range(count)))
-    results = await asyncio.gather(*(handle.get_result() for handle in handles))
+    handles = [DBOS.start_workflow(_machine, number) for number in range(count)]
+    results = [handle.get_result() for handle in handles]
     seconds = time.perf_counter() - began
     check("results", results, list(range(count)))
     return seconds
@@ -70,7 +70,7 @@ async def _check(dsn: str, machines: int) -> None:
     check("workflows, succeeded, steps", tuple(row), (machines, machines, STEPS, STEPS))
 
 
-async def _drive(dsn: str, machines: int) -> float:
+def _drive(dsn: str, machines: int) -> float:
     DBOS(
         config=_config(
             dsn,
@@ -81,12 +81,12 @@ async def _drive(dsn: str, machines: int) -> float:
     )
     DBOS.launch()
     try:
-        await _run(WARM_UP)
-        seconds = await _run(machines)
-        await _check(dsn, machines + WARM_UP)
-        return seconds
+        _run(WARM_UP)
+        seconds = _run(machines)
     finally:
-        await asyncio.to_thread(DBOS.destroy)
+        DBOS.destroy()
+    asyncio.run(_check(dsn, machines + WARM_UP))
+    return seconds
 
 
 def _wait(dsn: str) -> None:
@@ -101,4 +101,4 @@ def _wait(dsn: str) -> None:
 
 
 if __name__ == "__main__":
-    main(lambda dsn, machines: asyncio.run(_drive(dsn, machines)), _wait)
+    main(_drive, _wait)

@@ -147,7 +147,8 @@ async def _service_id(context: Context, world_id: int, name: str) -> UUID:
     service = await machines.get_named(context.db, world_id, MachineKind.SERVICE, name)
     if service is not None:
         return service.id
-    return derived_id(world_id, "service", name, await machines.count_retired(context.db, world_id, name))
+    world = await context.world(world_id)
+    return derived_id(world.uid, "service", name, await machines.count_retired(context.db, world_id, name))
 
 
 async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:

@@ -73,8 +73,8 @@ class Committer:
             raise StoreError("deployd is stopping", remedy="Try again once it runs.")
         self._waiting.append(entry)
         self._ready.set()
-        # Shielded: a caller that is cancelled must not take the answer of the batch with it.
-        return await asyncio.shield(entry.done)
+        # A caller that is cancelled takes only its own future along: its outcome is committed all the same.
+        return await entry.done
 
     async def run(self) -> None:
         """Commit until `stop`; whatever waits then is still committed."""
@@ -150,8 +150,11 @@ class Committer:
         while True:
             try:
                 if self._connection is None or self._connection.is_closed():
-                    # A generic plan: planning this statement costs more than running it.
-                    self._connection = await self._db.connect(plan_cache_mode="force_generic_plan")
+                    # A generic plan: planning this statement costs more than running it. It is made once,
+                    # maybe while the tables are nearly empty, and has to stay right when they are not.
+                    self._connection = await self._db.connect(
+                        plan_cache_mode="force_generic_plan", enable_seqscan="off"
+                    )
                 return await commit.write(self._connection, batch)
             except (PostgresUnavailable, asyncpg.DeadlockDetectedError, TimeoutError) as error:
                 if asyncio.get_running_loop().time() > give_up:

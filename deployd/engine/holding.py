@@ -45,7 +45,7 @@ class Holding:
         self._mail: dict[int, Request] = {request.id: request for request in claimed.mail}
         self._owner, self._context, self._commit = owner, context, commit
         self._acts, self._answers = acts, answers
-        self._acting: asyncio.Task[Outcome] | None = None
+        self._acting: asyncio.Task[None] | None = None
         self._interrupted = False
         self._answered: set[int] = set()
         self.due: timedelta | None = None
@@ -65,7 +65,7 @@ class Holding:
                     self._interrupt()
 
     def _interrupt(self) -> None:
-        if self._acting is not None:
+        if self._acting is not None and not self._interrupted:
             self._interrupted = True
             self._acting.cancel()
 
@@ -131,17 +131,19 @@ class Holding:
 
     async def _act(self, act: Act, state: State) -> Outcome:
         """The act's outcome; what it raises, as an outcome. Raises _Interrupted by mail and the deadline."""
-        self._interrupted = False
-        self._acting = asyncio.ensure_future(act(self._context, self.machine))
-        alarm = None
+        # The act runs in this very task, since a task for each would cost more than most acts. So an
+        # interruption is a cancellation of our own, taken back as soon as it has reached the act.
+        task = asyncio.current_task()
+        assert task is not None
+        self._interrupted, self._acting, alarm = False, task, None
         if self._deadline is not None:
             alarm = asyncio.get_running_loop().call_at(self._deadline, self._interrupt)
         try:
-            return await self._acting
+            return await act(self._context, self.machine)
         except asyncio.CancelledError:
-            if self._interrupted and (task := asyncio.current_task()) is not None and not task.cancelling():
+            if self._interrupted and task.cancelling() == 1:
                 raise _Interrupted from None
-            raise
+            raise  # somebody else cancelled us as well: the worker ends
         except (LeaseLost, PostgresUnavailable):
             raise
         except Retryable as error:
@@ -155,6 +157,8 @@ class Holding:
             return self._give_up(state, error, Fault.ERRORED)
         finally:
             self._acting = None
+            if self._interrupted:
+                task.uncancel()
             if alarm is not None:
                 alarm.cancel()
 

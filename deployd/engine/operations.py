@@ -66,7 +66,7 @@ class Operations:
             raise InputError(f"world {world!r} cannot deploy anything: it has no capabilities")
         what: object = source.directory if source.directory is not None else source
         digest = hashlib.sha256(encode([world, what, sorted(services)]).encode()).hexdigest()
-        change_id = new_id() if key is None else derived_id(place.world_id, "change", who.name, key)
+        change_id = new_id() if key is None else derived_id(place.uid, "change", who.name, key)
         # Asked again, the upload may have been taken already.
         if key is None or await machines.get(self.db, place.world_id, change_id) is None:
             await check_there(self.db, place.world_id, source)

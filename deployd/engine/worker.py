@@ -137,10 +137,7 @@ class Worker:
 
     async def _read_mail(self) -> None:
         while True:
-            try:
-                await asyncio.wait_for(self._mail.wait(), _POLL)
-            except TimeoutError:
-                pass
+            await _heard_within(self._mail, _POLL)
             self._mail.clear()
             if not self._held:
                 continue
@@ -164,10 +161,7 @@ class Worker:
             if now - swept > _SWEEP:
                 swept = now
                 await machines.return_unknown(self._context.db, self.id, [key[1] for key in self._held])
-            try:
-                await asyncio.wait_for(self._kick.wait(), _POLL)
-            except TimeoutError:
-                pass
+            await _heard_within(self._kick, _POLL)
 
     def _hold(self, holding: Holding) -> None:
         task = asyncio.create_task(holding.run(), name=f"{holding.machine.kind} {holding.machine.id}")
@@ -191,6 +185,17 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._held.clear()
+
+
+async def _heard_within(event: asyncio.Event, seconds: float) -> None:
+    """Until the event, or so long. Not by `asyncio.wait_for`: before Python 3.12 that loses a cancellation
+    that comes together with the event, and its loop would never end.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
 
 
 class _Running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 __all__ = ["SYSTEM", "Capability", "World"]
 
@@ -27,6 +28,8 @@ class World:
     """A named place."""
 
     world_id: int
+    uid: UUID
+    """Unlike that of any world elsewhere: what is derived from it can share a host or a cloud with others."""
     name: str
     capabilities: Mapping[str, Capability]
     ephemeral: bool

@@ -140,7 +140,8 @@ class EmbeddedPostgres:
                 return
             log.warning("the embedded Postgres ended with status %s; starting it again", status)
             try:
-                await asyncio.wait_for(self._stopping.wait(), backoff)
+                async with asyncio.timeout(backoff):
+                    await self._stopping.wait()
             except TimeoutError:
                 pass  # nobody stopped it meanwhile
             backoff = min(2 * backoff, LAST_BACKOFF)
@@ -242,7 +243,8 @@ class EmbeddedPostgres:
                 return
             try:
                 process.send_signal(number)
-                await asyncio.wait_for(process.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await process.wait()
             except (ProcessLookupError, TimeoutError):
                 pass  # the next look tells which
 

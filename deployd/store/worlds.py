@@ -17,6 +17,7 @@ __all__ = ["add", "get", "head", "list_all"]
 def _world(row: asyncpg.Record) -> World:
     return World(
         world_id=row["world_id"],
+        uid=row["uid"],
         name=row["name"],
         capabilities=decode(dict[str, Capability], row["capabilities"]),
         ephemeral=row["ephemeral"],

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Coroutine, Generator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,7 @@ def main() -> None:
                 asyncio.run(trial(**arguments))
             except BaseException as error:
                 sys.stderr.write(f"{arguments}: {error!r}\n")
+                traceback.print_exc()
                 os._exit(1)
             os._exit(0)
         _, status = os.waitpid(child, 0)

@@ -31,7 +31,9 @@ with step as (
         updated_at = statement_timestamp()
     from step s
     where m.world_id = s.world_id and m.id = s.id
-      and m.version = s.version and m.fence = s.fence and m.owner = s.owner
+      and m.version = s.version and m.fence = s.fence
+      -- Not `=`: a plan made while the table was small would look up all that the owner holds, for each step.
+      and m.owner is not distinct from s.owner
     returning s.ord, m.world_id, m.id, m.kind, m.service_id, m.woken, m.deadline_at,
               s.moves, s.trigger, s.from_state, s.to_state, s.actor, s.reason
 ), born as (
@@ -59,10 +61,19 @@ with step as (
     from moved m cross join lateral unnest(m.woken) as w (id)
     where cardinality(m.woken) > 0
 ), consumed as (
+    -- Row by row by the primary key, whatever the planner believes of a mailbox that is mostly empty. Mail
+    -- is never updated, so that its place cannot change within the statement.
     delete from mailbox x
-    using unnest($37::int[], $38::bigint[], $39::uuid[], $40::bigint[]) as c (ord, world_id, machine_id, id)
-    where x.world_id = c.world_id and x.machine_id = c.machine_id and x.id = c.id
-      and c.ord in (select ord from moved)
+    where x.ctid = any (array(
+        select l.place
+        from unnest($37::int[], $38::bigint[], $39::uuid[], $40::bigint[]) as c (ord, world_id, machine_id, id)
+        cross join lateral (
+            select m.ctid as place from mailbox m
+            where m.world_id = c.world_id and m.machine_id = c.machine_id and m.id = c.id
+            offset 0
+        ) l
+        where c.ord in (select ord from moved)
+    ))
 ), news as (
     select ord, world_id, id, kind, service_id, trigger, from_state, to_state, actor, reason
     from moved where moves
