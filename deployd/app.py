@@ -39,7 +39,7 @@ from deployd.model.actor import Role
 from deployd.model.world import SYSTEM, Capability
 from deployd.settings import Settings
 from deployd.sources.trees import Trees
-from deployd.store import tokens, transitions, worlds
+from deployd.store import tokens, transitions, uploads, worlds
 from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.initdb import make_home
@@ -54,6 +54,7 @@ _log = logging.getLogger("deployd")
 _LOCAL = "local"
 _ROUTER = "route:local"
 _PARTITIONS_EVERY = timedelta(hours=12)
+_UPLOADS_KEPT, _UPLOADS_EVERY = timedelta(days=1), timedelta(hours=1)
 
 
 class Deployd:
@@ -84,6 +85,7 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         await _ensure_token(db, home)
         await transitions.ensure_partitions(db)
         await stack.enter_async_context(_running(_keep_partitions(db), "partitions"))
+        await stack.enter_async_context(_running(_sweep_uploads(db), "uploads"))
 
         bus = Bus(db)
         await stack.enter_async_context(bus.running())
@@ -182,6 +184,15 @@ async def _keep_partitions(db: Database) -> None:
             await transitions.ensure_partitions(db)
         except PostgresUnavailable as error:
             _log.warning("partitions: %s", error)
+
+
+async def _sweep_uploads(db: Database) -> None:
+    while True:
+        try:
+            await uploads.sweep(db, _UPLOADS_KEPT)
+        except PostgresUnavailable as error:
+            _log.warning("uploads: %s", error)
+        await asyncio.sleep(_UPLOADS_EVERY.total_seconds())
 
 
 @asynccontextmanager

@@ -75,14 +75,26 @@ def _serving(verb: Verb) -> None:
 
 
 def _deploying(verb: Verb) -> None:
-    deploy = verb("deploy", "deploying:deploy", "deploy a folder's services")
+    deploy = verb("deploy", "deploying:deploy", "deploy the services of a folder or a git repository")
+    deploy.add_argument("path", nargs="?", metavar="PATH", help="the folder (else the present one)")
     deploy.add_argument(
+        "--git", metavar="URL", help="a repository instead: file://, https://, ssh://, a path"
+    )
+    deploy.add_argument("--ref", metavar="REF", help="its branch, tag or commit (else its default branch)")
+    _services(deploy)
+    _no_wait(deploy)
+    push = verb(
+        "push",
+        "pushing:push",
+        "send a folder to the server, and deploy it",
+        "Sends a folder's files, less those that .gitignore names, to a server here or elsewhere; "
+        "deploys them there, and follows that.",
+    )
+    push.add_argument(
         "path", nargs="?", default=".", metavar="PATH", help="the folder (else the present one)"
     )
-    deploy.add_argument(
-        "--service", action="append", default=[], metavar="NAME", help="only this one; may be repeated"
-    )
-    _no_wait(deploy)
+    _services(push)
+    _no_wait(push)
     rollback = verb("rollback", "deploying:rollback", "make a service serve an earlier release")
     rollback.add_argument("service", metavar="SERVICE")
     rollback.add_argument(
@@ -124,6 +136,12 @@ def _steering(verb: Verb) -> None:
 
 def _machine(one: argparse.ArgumentParser) -> None:
     one.add_argument("id", metavar="ID", help="its id, or a service's name for that one's latest deployment")
+
+
+def _services(one: argparse.ArgumentParser) -> None:
+    one.add_argument(
+        "--service", action="append", default=[], metavar="NAME", help="only this one; may be repeated"
+    )
 
 
 def _no_wait(one: argparse.ArgumentParser) -> None:

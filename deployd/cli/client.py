@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +23,8 @@ PATH = "/graphql"
 PROTOCOL = "graphql-transport-ws"
 ANSWERING = 30.0
 """Seconds within which a query has to be answered."""
+SENDING = 120.0
+"""Seconds within which an upload has to be answered, once it is sent."""
 PATIENCE = 60.0
 """Seconds for which a subscription tries to come back before it gives up."""
 FIRST_PAUSE, LAST_PAUSE = 0.1, 2.0
@@ -121,30 +123,45 @@ class Client:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LAST_PAUSE)
 
+    async def send(self, path: str, content: AsyncIterable[bytes], size: int, type_: str) -> Json:
+        """The answer to a POST of `size` bytes, however long they take. Raises as `query` does."""
+        import aiohttp
+
+        headers = {"Content-Type": type_, "Content-Length": str(size)}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SENDING)
+        status, body = await self._post(path, data=content, headers=headers, timeout=timeout)
+        if status == 200 and isinstance(body, dict):
+            return body
+        raise self._refused(status, body, path)
+
     async def _ask(self, document: str, variables: Json) -> Json:
+        status, body = await self._post(PATH, json={"query": document, "variables": variables})
+        if isinstance(body, dict) and (body.get("errors") or isinstance(body.get("data"), dict)):
+            return _data(body)
+        raise self._refused(status, body, PATH)
+
+    async def _post(self, path: str, **given: Any) -> tuple[int, object]:
+        """Status and JSON of the answer; None for what is no JSON."""
         import aiohttp
 
         assert self._session is not None, "use it as an asynchronous context"
         try:
-            async with self._session.post(
-                self.url + PATH, json={"query": document, "variables": variables}
-            ) as response:
+            async with self._session.post(self.url + path, **given) as response:
                 try:
-                    body = await response.json(content_type=None)
+                    return response.status, await response.json(content_type=None)
                 except ValueError:
-                    body = None
-                status = response.status
+                    return response.status, None
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
-        if isinstance(body, dict) and (body.get("errors") or isinstance(body.get("data"), dict)):
-            return _data(body)
-        if isinstance(body, dict) and isinstance(body.get("code"), str):  # refused before it was GraphQL
-            raise _error(body["code"], str(body.get("message", "")), str(body.get("remedy", "")), "")
+
+    def _refused(self, status: int, body: object, path: str) -> DeploydError:
+        """What an answer means that is not the one that was asked for."""
+        if isinstance(body, dict) and isinstance(body.get("code"), str):
+            return _error(body["code"], str(body.get("message", "")), str(body.get("remedy", "")), "")
         if status in (401, 403):
-            raise (Unauthenticated if status == 401 else Forbidden)(
-                remedy="Set DEPLOYD_TOKEN to a valid token."
-            )
-        raise self._unreachable(f"it answered POST {PATH} with status {status} and no GraphQL")
+            refused = Unauthenticated if status == 401 else Forbidden
+            return refused(remedy="Set DEPLOYD_TOKEN to a valid token.")
+        return self._unreachable(f"it answered POST {path} with status {status} and nothing that is known")
 
     async def _listen(self, document: str, variables: Json) -> AsyncGenerator[Json, None]:
         """One connection's worth. Raises ServerUnreachable when it breaks."""

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import time
 from contextlib import aclosing
+from pathlib import Path
 
 from deployd.cli import documents
 from deployd.cli.client import Client, Json
@@ -15,9 +16,10 @@ from deployd.cli.options import Options
 from deployd.cli.progress import word
 from deployd.cli.session import begin, client_of, console_of, cursor_of, folder, latest, service_of
 from deployd.cli.terminal import Console
-from deployd.errors import Conflict, DeploydError, NotFound
+from deployd.errors import Conflict, DeploydError, InputError, NotFound
+from deployd.sources import check_repository
 
-__all__ = ["deploy", "retry", "rollback"]
+__all__ = ["deploy", "deploy_source", "retry", "rollback"]
 
 BEGINNING = 30.0
 """Seconds within which what was asked for has to begin."""
@@ -26,20 +28,44 @@ MOST = 100
 
 
 async def deploy(options: Options, arguments: argparse.Namespace) -> int:
-    """Deploy a folder of this host."""
-    console, directory = console_of(options), folder(arguments.path)
+    """Deploy a folder of this host, or a git repository."""
+    source, shown = _source(arguments)
     async with client_of(options) as client:
-        after = await cursor_of(client, options.world)
-        change_id = await begin(client, options.world, directory, arguments.service)
-        _asked(console, "change", change_id)
-        if arguments.no_wait:
-            return ExitCode.DONE
-        shown = view(console, f"reading {directory}")
-        try:
-            return conclude(console, await follow_change(client, options.world, after, change_id, shown))
-        except asyncio.CancelledError:
-            console.complain(f"it goes on; to end it: deployd cancel {change_id}")
-            raise
+        return await deploy_source(client, options, arguments, source, f"reading {shown}")
+
+
+async def deploy_source(
+    client: Client, options: Options, arguments: argparse.Namespace, source: Json, doing: str
+) -> int:
+    """Ask for it and follow it. `doing` is shown until more is known."""
+    console = console_of(options)
+    after = await cursor_of(client, options.world)
+    change_id = await begin(client, options.world, source, arguments.service)
+    _asked(console, "change", change_id)
+    if arguments.no_wait:
+        return ExitCode.DONE
+    try:
+        shown = view(console, doing)
+        return conclude(console, await follow_change(client, options.world, after, change_id, shown))
+    except asyncio.CancelledError:
+        console.complain(f"it goes on; to end it: deployd cancel {change_id}")
+        raise
+
+
+def _source(arguments: argparse.Namespace) -> tuple[Json, str]:
+    """The source as DeployInput has it, and as people know it. Raises InputError."""
+    if arguments.git is None:
+        if arguments.ref is not None:
+            raise InputError("--ref is for --git only", remedy="Name the repository by --git.")
+        directory = folder("." if arguments.path is None else arguments.path)
+        return {"directory": str(directory)}, str(directory)
+    if arguments.path is not None:
+        raise InputError("a folder and a repository at once", remedy="Give either PATH or --git.")
+    url = arguments.git
+    if "://" not in url and ((local := Path(url).expanduser()).exists() or url.startswith((".", "~"))):
+        url = str(local.resolve())
+    check_repository(url)  # here too: what is refused for its password goes nowhere
+    return {"repository": {"url": url, "ref": arguments.ref}}, url
 
 
 async def rollback(options: Options, arguments: argparse.Namespace) -> int:

@@ -53,16 +53,9 @@ async def cursor_of(client: Client, world: str) -> str:
     return str(data["world"]["cursor"])
 
 
-async def begin(
-    client: Client, world: str, directory: Path, services: list[str], key: str | None = None
-) -> str:
-    """Ask for a deployment of the folder, exactly once; the change's id."""
-    request = {
-        "world": world,
-        "directory": str(directory),
-        "services": services,
-        "idempotencyKey": key or uuid.uuid4().hex,
-    }
+async def begin(client: Client, world: str, source: Json, services: list[str], key: str | None = None) -> str:
+    """Ask for a deployment of the source (fields of DeployInput), exactly once; the change's id."""
+    request = {"world": world, **source, "services": services, "idempotencyKey": key or uuid.uuid4().hex}
     change = await client.mutate(documents.DEPLOY, {"input": request}, patience=REPEATING)
     return str(change["id"])
 

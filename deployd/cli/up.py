@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deployd.cli import documents
-from deployd.cli.client import Client
+from deployd.cli.client import Client, Json
 from deployd.cli.exits import ExitCode
 from deployd.cli.follow import conclude, follow_change, view
 from deployd.cli.interrupts import Interrupted, Interrupts
@@ -66,6 +66,10 @@ class _Up:
     served: bool = False
     progress: Progress = field(default_factory=Progress)
 
+    @property
+    def _source(self) -> Json:
+        return {"directory": str(self.directory)}
+
     async def live(self, *, detach: bool) -> int:
         """The whole of it, while nobody wants an end."""
         if self.options.server is None and not await self.options.local.ready():
@@ -73,7 +77,7 @@ class _Up:
         async with client_of(self.options) as client:
             after = await cursor_of(client, self.options.world)
             self.asked = True
-            change_id = await begin(client, self.options.world, self.directory, [], self.key)
+            change_id = await begin(client, self.options.world, self._source, [], self.key)
             shown = view(self.console, f"reading {self.directory}")
             await follow_change(client, self.options.world, after, change_id, shown, self.progress)
             code = conclude(self.console, self.progress)
@@ -155,7 +159,7 @@ class _Up:
         world = self.options.world
         if self.progress.change is None or not self.progress.finished:
             # The answer may have been lost with the interrupt; the same key gives the same change.
-            change_id = await begin(client, world, self.directory, [], self.key)
+            change_id = await begin(client, world, self._source, [], self.key)
             with contextlib.suppress(Conflict):
                 await client.mutate(documents.CANCEL, {"id": change_id})
             names = await self._cancelled(client, change_id, until_)

@@ -16,6 +16,7 @@ from deployd.engine.context import Context
 from deployd.engine.deployments import hash_plan, refusal
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.services import SETTLED_DEPLOYMENT
+from deployd.engine.taking import forget, take
 from deployd.errors import NotFound
 from deployd.machines import RUNNERS
 from deployd.manifest import find
@@ -53,9 +54,10 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     """Planning: one snapshot for all services; whatever can be known to be wrong is known here."""
     facts = facts_of(machine)
     if facts.source.tree is None:
-        tree = await context.trees.snapshot(Path(facts.source.directory))
         # Committed before anything is made of it: a repeated act must not see newer files.
-        return Stay(after=timedelta(), facts=replace(facts, source=replace(facts.source, tree=tree)))
+        taken = await take(context, machine.world_id, facts.source)
+        return Stay(after=timedelta(), facts=replace(facts, source=taken, reason=None))
+    await forget(context, machine.world_id, facts.source)
     specs = await _specs(context, facts)
     deployer = await context.deployer(machine.world_id, _CAPABILITY)
     folder = await context.tree(facts.source.tree)
@@ -126,7 +128,10 @@ def _name(deployment: Machine) -> str:
 async def _specs(context: Context, facts: ChangeFacts) -> list[ServiceSpec]:
     """The services of the snapshot that were asked for. Raises ManifestError, NotFound."""
     assert facts.source.tree is not None
-    manifest = find(await context.tree(facts.source.tree), Path(facts.source.directory))
+    directory = facts.source.directory
+    manifest = find(
+        await context.tree(facts.source.tree), facts.source.shown if directory is None else Path(directory)
+    )
     unknown = [name for name in facts.services if name not in manifest.services]
     if unknown:
         near = difflib.get_close_matches(unknown[0], list(manifest.services), n=1)

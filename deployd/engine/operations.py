@@ -6,26 +6,25 @@ committer. It returns once those are durable; nothing here waits for a machine.
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 from deployd.access.policy import Action, require
 from deployd.engine.birth import birth
 from deployd.engine.committer import Commit
+from deployd.engine.wanted import Repository, check_there, limited, source_of
 from deployd.errors import Conflict, InputError, NotFound
 from deployd.model.actor import Actor
-from deployd.model.facts import ChangeFacts, ServiceFacts, Source
+from deployd.model.facts import ChangeFacts, ServiceFacts
 from deployd.model.identifier import derived_id, new_id
 from deployd.model.machine import Machine
 from deployd.model.state import ChangeState, DeploymentState, MachineKind, ServiceState
 from deployd.model.world import World
-from deployd.store import machines, releases, worlds
+from deployd.store import machines, releases, uploads, worlds
 from deployd.store.codec import encode
 from deployd.store.commit import Post
 from deployd.store.database import Database
@@ -48,27 +47,30 @@ class Operations:
         self,
         actor: Actor | None,
         world: str,
-        directory: str,
+        directory: str | None = None,
         services: Sequence[str] = (),
         key: str | None = None,
+        *,
+        repository: Repository | None = None,
+        upload: UUID | None = None,
     ) -> Machine:
-        """Deploy a working directory's services; the change that does it.
+        """Deploy the services of a working directory, a git repository or an upload; the change that does it.
 
         With an idempotency key the same request gives the same change; another request under the same
         key raises Conflict. Raises NotFound, InputError, Unauthenticated, Forbidden.
         """
         who = require(actor, Action.DEPLOY)
         place = await self.world(actor, world)
-        path = Path(directory)
-        if not path.is_absolute():
-            raise InputError(f"{directory!r} is not absolute", remedy="Name the whole path.")
-        if not await asyncio.to_thread(path.is_dir):
-            raise InputError(f"there is no folder {directory}", remedy="Check the path.")
+        source = source_of(directory, repository, upload)
         if not place.capabilities:
             raise InputError(f"world {world!r} cannot deploy anything: it has no capabilities")
-        digest = hashlib.sha256(encode([world, str(path), sorted(services)]).encode()).hexdigest()
+        what: object = source.directory if source.directory is not None else source
+        digest = hashlib.sha256(encode([world, what, sorted(services)]).encode()).hexdigest()
         change_id = new_id() if key is None else derived_id(place.uid, "change", who.name, key)
-        facts = ChangeFacts(Source(str(path)), digest, who.name, tuple(services))
+        # Asked again, the upload may have been taken already.
+        if key is None or await machines.get(self.db, place.world_id, change_id) is None:
+            await check_there(self.db, place.world_id, source)
+        facts = ChangeFacts(source, digest, who.name, tuple(services))
         await self.commit.store(
             births=(birth(place.world_id, change_id, facts, who.name, placement=self.placement),)
         )
@@ -80,6 +82,17 @@ class Operations:
                 f"the idempotency key {key!r} was used for another request", remedy="Take a new key."
             )
         return change
+
+    async def upload(self, actor: Actor | None, world: str, content: AsyncIterable[bytes]) -> UUID:
+        """Keep an archive for a `deploy` in this world, for a day at most; its id.
+
+        Raises what `content` raises, NotFound, InputError, Unauthenticated, Forbidden.
+        """
+        require(actor, Action.DEPLOY)
+        place = await self.world(actor, world)
+        upload_id = new_id()
+        await uploads.add(self.db, place.world_id, upload_id, limited(content))
+        return upload_id
 
     async def cancel(self, actor: Actor | None, machine_id: UUID) -> Machine:
         """Ask a change, a deployment or a service to give up what it does."""

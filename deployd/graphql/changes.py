@@ -8,7 +8,8 @@ from typing import Annotated, Self, TypeAlias
 
 import strawberry
 
-from deployd.errors import Conflict, InputError, NotFound
+from deployd.engine.wanted import Repository
+from deployd.errors import Conflict, InputError
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, is_final
 from deployd.graphql.fields import mutation, resolved
@@ -19,7 +20,7 @@ from deployd.model.facts import ChangeFacts
 from deployd.model.machine import Machine
 from deployd.model.state import MachineKind
 
-__all__ = ["Change", "ChangeMutation", "ChangeQuery", "DeployInput", "DeployResult"]
+__all__ = ["Change", "ChangeMutation", "ChangeQuery", "DeployInput", "DeployResult", "RepositoryInput"]
 
 
 @strawberry.type(description="One request, with the deployments that it makes.")
@@ -30,7 +31,13 @@ class Change:
     id: strawberry.ID = strawberry.field(description="Names it.")
     state: ChangeState = strawberry.field(description="Where it stands.")
     finished: bool = strawberry.field(description="Whether it has ended, well or not.")
-    directory: str = strawberry.field(description="The working directory that it deploys.")
+    directory: str | None = strawberry.field(description="The working directory that it deploys, if any.")
+    repository: str | None = strawberry.field(description="The git repository that it deploys, if any.")
+    ref: str | None = strawberry.field(
+        description="The branch, tag or commit that was asked for; none: the default branch."
+    )
+    commit: str | None = strawberry.field(description="The commit that the ref was, once that is known.")
+    upload: strawberry.ID | None = strawberry.field(description="The upload that it deploys, if any.")
     tree: str | None = strawberry.field(description="The git tree id of its snapshot, once that is taken.")
     requested_by: str = strawberry.field(description="Who asked for it.")
     services: list[str] = strawberry.field(description="Those asked for; none: all of the manifest.")
@@ -44,13 +51,18 @@ class Change:
     def of(cls, machine: Machine) -> Self:
         """The change as it is committed."""
         facts = _facts(machine)
+        source = facts.source
         return cls(
             machine=machine,
             id=strawberry.ID(str(machine.id)),
             state=ChangeState(machine.state),
             finished=is_final(machine),
-            directory=facts.source.directory,
-            tree=facts.source.tree,
+            directory=source.directory,
+            repository=source.repository,
+            ref=source.ref,
+            commit=source.commit,
+            upload=None if source.upload is None else strawberry.ID(str(source.upload)),
+            tree=source.tree,
             requested_by=facts.requested_by,
             services=list(facts.services),
             plan=list(facts.plan),
@@ -72,12 +84,32 @@ def _facts(machine: Machine) -> ChangeFacts:
     return machine.facts
 
 
-@strawberry.input(description="What to deploy, and where.")
+@strawberry.input(description="A git repository with a manifest at its root.")
+class RepositoryInput:
+    """A source of `deploy`."""
+
+    url: str = strawberry.field(
+        description="file://, https://, ssh:// or an absolute path on the server's host; without credentials."
+    )
+    ref: str | None = strawberry.field(
+        default=None, description="A branch, a tag or a whole commit id; none: the default branch."
+    )
+
+
+@strawberry.input(description="What to deploy, and where: one of a directory, a repository and an upload.")
 class DeployInput:
     """The request of `deploy`."""
 
     world: str = strawberry.field(description="The world's name.")
-    directory: str = strawberry.field(description="A folder on the server's host with a manifest; absolute.")
+    directory: str | None = strawberry.field(
+        default=None, description="A folder on the server's host with a manifest; absolute."
+    )
+    repository: RepositoryInput | None = strawberry.field(
+        default=None, description="A git repository, fetched when the change plans."
+    )
+    upload: strawberry.ID | None = strawberry.field(
+        default=None, description="What POST /api/v1/uploads answered: a tar.gz with a manifest at its root."
+    )
     services: list[str] = strawberry.field(
         default_factory=list, description="Which of the manifest's services; none: all."
     )
@@ -111,7 +143,7 @@ class ChangeQuery:
 class ChangeMutation:
     """Asking for something new."""
 
-    @mutation(description="Deploy a working directory. The answer comes once that is durable.")
+    @mutation(description="Deploy a source. The answer comes once that is durable.")
     async def deploy(
         self,
         info: Info,
@@ -122,19 +154,38 @@ class ChangeMutation:
         async def ask() -> Change:
             return Change.of(
                 await context.operations.deploy(
-                    context.actor, input.world, input.directory, input.services, input.idempotency_key
+                    context.actor,
+                    input.world,
+                    input.directory,
+                    input.services,
+                    input.idempotency_key,
+                    repository=_repository(input),
+                    upload=None if input.upload is None else parse_id(input.upload),
                 )
             )
 
-        return await attempt(ask(), lambda error: _path(context, input.world, error))
+        return await attempt(ask(), lambda error: _path(context, input, error))
 
 
-async def _path(context: Context, world: str, error: InputError) -> list[str]:
+def _repository(given: DeployInput) -> Repository | None:
+    return None if given.repository is None else Repository(given.repository.url, given.repository.ref)
+
+
+async def _path(context: Context, given: DeployInput, error: InputError) -> list[str]:
     """Which field of the input the error is about; looked up only once there is one."""
     if isinstance(error, Conflict):
         return ["input", "idempotencyKey"]
-    if not isinstance(error, NotFound):
-        place = await or_none(context.operations.world(context.actor, world))
-        if place is not None and place.capabilities:
-            return ["input", "directory"]
-    return ["input", "world"]
+    place = await or_none(context.operations.world(context.actor, given.world))
+    if place is None or not place.capabilities:
+        return ["input", "world"]
+    sources = {"directory": given.directory, "repository": given.repository, "upload": given.upload}
+    names = [name for name, one in sources.items() if one is not None]
+    if len(names) != 1:
+        return ["input"]
+    if given.repository is None:
+        return ["input", names[0]]
+    try:
+        Repository(given.repository.url).check()
+    except InputError:
+        return ["input", "repository", "url"]
+    return ["input", "repository", "ref"]

@@ -22,16 +22,18 @@ service:
 """
 
 
-def find(tree: Path, shown: Path | None = None) -> Manifest:
-    """The manifest at the root of a tree, which people know as the folder `shown`.
+def find(tree: Path, shown: Path | str | None = None) -> Manifest:
+    """The manifest at the root of a tree, which people know as the folder (or, as text, the source) `shown`.
 
     Raises NotFound without one, ManifestError for a wrong one or two, InputError for an unreadable one.
     """
     here = [name for name in NAMES if (tree / name).exists() or (tree / name).is_symlink()]
     if not here:
+        place = shown or tree
+        written = place / NAMES[0] if isinstance(place, Path) else NAMES[0]
         raise NotFound(
-            f"There is no deployd.yaml in {shown or tree}.",
-            remedy=f"Write {(shown or tree) / NAMES[0]} beside the Dockerfile, for example:\n\n{EXAMPLE}",
+            f"There is no deployd.yaml in {place}.",
+            remedy=f"Write {written} beside the Dockerfile, for example:\n\n{EXAMPLE}",
         )
     if len(here) > 1:
         raise problem(here[1], f"is beside {here[0]}, would be only one of the two")

@@ -28,12 +28,27 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a release's files come from."""
+    """Where a release's files come from: a directory, a repository or an upload, one of the three."""
 
-    directory: str
+    directory: str | None = None
     """A working directory on the host named by the machine's placement; absolute."""
     tree: str | None = None
     """The git tree id of its snapshot, once that is taken; everything later reads only this."""
+    repository: str | None = None
+    """The address of a git repository; never with a password in it."""
+    ref: str | None = None
+    """The branch, tag or commit that was asked for; None: the repository's default branch."""
+    commit: str | None = None
+    """The commit that `ref` was when its tree was taken."""
+    upload: UUID | None = None
+    """An archive that somebody uploaded to the machine's world."""
+
+    @property
+    def shown(self) -> str:
+        """What people know it as."""
+        if self.repository is not None:
+            return f"{self.repository} at {self.ref or 'its default branch'}"
+        return self.directory or "the upload"
 
 
 @dataclass(frozen=True, slots=True)

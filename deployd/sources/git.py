@@ -46,20 +46,28 @@ class Ended:
     """What it wrote to stderr, in English."""
 
 
-async def git(*arguments: str, variables: Mapping[str, str] | None = None, feed: bytes = b"") -> Ended:
+async def git(
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    feed: bytes = b"",
+    seconds: float | None = None,
+    remedy: str = "Name large folders that a service does not need in .gitignore.",
+    held: int | None = None,
+) -> Ended:
     """Run git and wait for its end; `feed` goes to its stdin. What it writes is readable by everybody.
 
-    Its whole process group is killed when the task is cancelled and after SECONDS_MAXIMUM (Retryable).
-    Raises Terminal where git is not installed.
+    Its whole process group is killed when the task is cancelled and after `seconds` (else SECONDS_MAXIMUM):
+    Retryable, with the `remedy`. A descriptor that is `held` stays open for as long as git or any child of
+    it lives: a lock on it outlives this process. Raises Terminal where git is not installed.
     """
-    process = await start(arguments, environment(variables or {}))
+    longest = SECONDS_MAXIMUM if seconds is None else seconds
+    process = await start(arguments, environment(variables or {}), () if held is None else (held,))
     try:
-        async with asyncio.timeout(SECONDS_MAXIMUM):
+        async with asyncio.timeout(longest):
             output, said = await process.communicate(feed)
     except TimeoutError as error:
         raise Retryable(
-            f"git {arguments[0]} did not end within {SECONDS_MAXIMUM:.0f} seconds.",
-            remedy="Name large folders that a service does not need in .gitignore.",
+            f"git {arguments[0]} did not end within {longest:g} seconds.", remedy=remedy
         ) from error
     finally:
         await end(process)
@@ -90,7 +98,9 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **fixed, **variables}
 
 
-async def start(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Process:
+async def start(
+    arguments: tuple[str, ...], variables: Mapping[str, str], descriptors: tuple[int, ...]
+) -> Process:
     """Start git as the leader of a group of its own."""
     settings = [word for setting in SETTINGS for word in ("-c", setting)]
     starting = asyncio.ensure_future(
@@ -105,6 +115,7 @@ async def start(arguments: tuple[str, ...], variables: Mapping[str, str]) -> Pro
             cwd="/",
             start_new_session=True,
             umask=0o022,
+            pass_fds=descriptors,
         )
     )
     try:

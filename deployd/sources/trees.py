@@ -8,15 +8,18 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from deployd.errors import InputError, NotFound, Terminal
+from deployd.sources.archive import unpack
+from deployd.sources.contents import check_tree, legible, nested
 from deployd.sources.git import Ended, expect, git
-from deployd.sources.link import leads_out
+from deployd.sources.mirrors import Mirrors
 
-__all__ = ["Trees"]
+__all__ = ["Fetched", "Trees"]
 
 TREE_ID = re.compile(r"[0-9a-f]{40}")
 INCOMPLETE = re.compile(r"^(warning|error): (could not open|unable to access|open\()", re.MULTILINE)
@@ -25,14 +28,20 @@ OUR_DISK = re.compile(r"No space left on device|Disk quota exceeded|repository d
 """It is deployd's own folder that cannot be written to."""
 NO_COMMIT = re.compile(r"^error: '(.+?)/?' does not have a commit checked out", re.MULTILINE)
 
-ATTRIBUTES = "* -text -eol -crlf -ident -filter -working-tree-encoding\n"
+ATTRIBUTES = "* -text -eol -crlf -ident -filter -working-tree-encoding -export-ignore -export-subst\n"
 """In $GIT_DIR/info they overrule the .gitattributes of a tree: files come out as the bytes that went in."""
 
 UNFINISHED = "unfinished-"
 UNFINISHED_SECONDS = 3600
 """What is unfinished for so long belongs to nobody alive: a git command has two minutes."""
 
-LINK, REPOSITORY = "120000", "160000"
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a branch, tag or commit was when it was fetched."""
+
+    commit: str
+    tree: str
 
 
 class Trees:
@@ -48,6 +57,7 @@ class Trees:
         self._repository = self._home / "trees.git"
         self._trees = self._home / "trees"
         self._indexes = self._home / "indexes"
+        self._mirrors = Mirrors(self._home / "mirrors", self._home.parent / "git-credentials")
 
     async def snapshot(self, directory: Path) -> str:
         """The git tree id of the directory's files as they are now, less what its .gitignore names.
@@ -72,9 +82,51 @@ class Trees:
                 added = await self._add(root, variables)
             check(root, added)
             tree = (await expect("write-tree", variables=variables)).decode().strip()
-            await self._check(root, tree)
+            await check_tree(self._repository, tree, legible(root), nested)
             index.replace(saved)
         return tree
+
+    async def fetch(self, repository: str, ref: str | None) -> Fetched:
+        """The commit that a branch, tag or commit id is now, and its tree, which is kept here from now on.
+
+        Raises what Mirrors.commit raises, and InputError for a tree that would not be what it is here.
+        """
+        await self._prepare()
+        async with self._mirrors.commit(repository, ref) as commit:
+            if not await self._knows(commit.tree):
+                known = await commit.taken()
+                with self._workshop() as workshop:
+                    await commit.pack(
+                        workshop / "pack", known if known and await self._knows(known) else None
+                    )
+                    self._adopt(workshop)
+            await commit.take()
+        await check_tree(self._repository, commit.tree, f"{repository} at {ref or commit.id}")
+        return Fetched(commit.id, commit.tree)
+
+    async def unpack(self, content: AsyncIterable[bytes]) -> str:
+        """The tree id of the files in a tar.gz, all of them; nothing is ignored.
+
+        Raises InputError for an archive that is none, is too large, or has what cannot be deployed.
+        """
+        await self._prepare()
+        with self._workshop() as workshop:
+            archive, files = workshop / "archive", workshop / "files"
+            with archive.open("wb") as file:
+                async for part in content:
+                    file.write(part)
+            files.mkdir()
+            await unpack(archive, files)
+            variables = self._variables(workshop / "index") | {"GIT_WORK_TREE": str(files)}
+            check(files, await git("add", "--all", "--force", "--", ":(top)", variables=variables))
+            tree = (await expect("write-tree", variables=variables)).decode().strip()
+        await check_tree(self._repository, tree, "the upload")
+        return tree
+
+    async def archive(self, tree: str, file: Path) -> None:
+        """Write the tree as a tar.gz, for `unpack`."""
+        writing = ("-c", "tar.umask=0022", "archive", "--format=tar.gz", "-o", str(file), tree)
+        await expect(*writing, variables={"GIT_DIR": str(self._repository)})
 
     async def checkout(self, tree: str) -> Path:
         """A folder with exactly that tree, made once; readable by everybody, and not to be written to.
@@ -89,11 +141,8 @@ class Trees:
         await self._prepare()
         with self._workshop() as workshop:
             variables = self._variables(workshop / "index")
-            known = await git("cat-file", "-t", tree, variables=variables)
-            if known.status or known.output.strip() != b"tree":
-                raise NotFound(
-                    f"There is no snapshot {tree} on this host.", remedy="Deploy again from the directory."
-                )
+            if not await self._knows(tree):
+                raise NotFound(f"There is no snapshot {tree} on this host.", remedy="Deploy again.")
             made = workshop / "tree"
             made.mkdir()
             made.chmod(0o755)
@@ -110,6 +159,18 @@ class Trees:
                 if not folder.is_dir():  # else another was quicker; theirs is the same
                     raise
         return folder
+
+    async def _knows(self, tree: str) -> bool:
+        """Whether the tree is here, and with it (since each came whole) all that is in it."""
+        known = await git("cat-file", "-t", tree, variables={"GIT_DIR": str(self._repository)})
+        return not known.status and known.output.strip() == b"tree"
+
+    def _adopt(self, workshop: Path) -> None:
+        """Move a pack into the repository; it counts from the moment its index is there."""
+        packs = self._repository / "objects" / "pack"
+        for suffix in (".pack", ".rev", ".idx"):
+            for made in workshop.glob(f"pack-*{suffix}"):
+                made.replace(packs / made.name)
 
     async def _prepare(self) -> None:
         """Make the repository, once."""
@@ -166,41 +227,6 @@ class Trees:
         listing = ("ls-files", "-z", "--cached", "--ignored", "--exclude-standard")
         return bool(await expect(*listing, variables=variables))
 
-    async def _check(self, root: Path, tree: str) -> None:
-        """Refuse trees that could not be what the directory is."""
-        listed = await expect("ls-tree", "-r", "-z", tree, variables={"GIT_DIR": str(self._repository)})
-        links: dict[str, str] = {}
-        for entry in listed.split(b"\0")[:-1]:
-            about, _, path = entry.partition(b"\t")
-            mode, _, identity = about.decode().split()
-            if mode == REPOSITORY:
-                raise nested(root, os.fsdecode(path))
-            if mode == LINK:
-                links[os.fsdecode(path)] = identity
-        targets = await self._targets(sorted(set(links.values())))
-        for link in links:
-            links[link] = targets[links[link]]
-        for link, target in links.items():
-            if leads_out(link, links):
-                raise InputError(
-                    f"The link {legible(link)} in {legible(root)} leads out of it, to {legible(target)}.",
-                    remedy="Put what it leads to into the directory, or name the link in .gitignore.",
-                )
-
-    async def _targets(self, identities: list[str]) -> dict[str, str]:
-        """What links hold, by the ids of their contents."""
-        if not identities:
-            return {}
-        feed = "".join(f"{identity}\n" for identity in identities).encode()
-        rest = await expect("cat-file", "--batch", variables={"GIT_DIR": str(self._repository)}, feed=feed)
-        targets: dict[str, str] = {}
-        while rest:
-            header, _, rest = rest.partition(b"\n")
-            identity, _, size = header.decode().split()
-            targets[identity] = os.fsdecode(rest[: int(size)])
-            rest = rest[int(size) + 1 :]
-        return targets
-
 
 def readable(directory: Path) -> Path:
     """The directory without links; InputError where it is none, or may not be read."""
@@ -222,7 +248,7 @@ def readable(directory: Path) -> Path:
 def check(root: Path, added: Ended) -> None:
     """Refuse a directory whose files did not all get into the index."""
     if found := NO_COMMIT.search(added.said):
-        raise nested(root, found.group(1))
+        raise nested(legible(root), found.group(1))
     if OUR_DISK.search(added.said):
         raise Terminal(
             "The snapshot cannot be written to deployd's home.",
@@ -235,17 +261,3 @@ def check(root: Path, added: Ended) -> None:
             remedy="Let the user that runs deployd read them, or name them in .gitignore.",
             evidence=added.said,
         )
-
-
-def nested(root: Path, path: str) -> InputError:
-    """What git keeps of a repository within another one is the commit's id alone."""
-    path = legible(path)
-    return InputError(
-        f"{path} in {legible(root)} is a git repository of its own, so its files would be missing.",
-        remedy=f"Remove {path}/.git if its files belong to this directory, or name {path}/ in .gitignore.",
-    )
-
-
-def legible(path: Path | str) -> str:
-    """The path as text that can be stored and sent, whatever its bytes are."""
-    return os.fsencode(path).decode(errors="replace")

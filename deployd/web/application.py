@@ -1,4 +1,4 @@
-"""The HTTP application: /graphql, /healthz, /readyz, behind the guard."""
+"""The HTTP application: /graphql, uploads, /healthz, /readyz, behind the guard."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from aiohttp import web
 from deployd.graphql.context import Api
 from deployd.web.authentication import Authentication
 from deployd.web.graphql import View
-from deployd.web.guard import LARGEST, LOOPBACK_HOSTS, guard, secure
+from deployd.web.guard import LARGEST, LOOPBACK_HOSTS, UPLOADS, guard, secure
 from deployd.web.health import live, ready
 from deployd.web.problem import errors_as_problems
+from deployd.web.uploads import receive
 
 __all__ = ["application"]
 
@@ -19,9 +20,11 @@ def application(
 ) -> web.Application:
     """The application. `trust_loopback`: calls from this machine need no token, and may do everything."""
     app = web.Application(middlewares=[errors_as_problems, guard(allowed_hosts)], client_max_size=LARGEST)
-    view = View(api, Authentication(api.db, trust_loopback))
+    authentication = Authentication(api.db, trust_loopback)
+    view = View(api, authentication)
     app.router.add_post("/graphql", view.post)
     app.router.add_get("/graphql", view.get, allow_head=False)
+    app.router.add_post(UPLOADS, receive(api, authentication))
     app.router.add_get("/healthz", live)
     app.router.add_get("/readyz", ready(api.db))
     app.on_response_prepare.append(secure)

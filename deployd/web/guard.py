@@ -12,12 +12,14 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from deployd.sources import UPLOAD_MAXIMUM
 from deployd.web.problem import Handler, answer
 
-__all__ = ["LARGEST", "LOOPBACK_HOSTS", "guard", "secure"]
+__all__ = ["LARGEST", "LOOPBACK_HOSTS", "UPLOADS", "guard", "secure"]
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-LARGEST = 1024 * 1024  # bytes of a body or a websocket's message
+LARGEST = 1024 * 1024  # bytes of a body or a websocket's message, but for uploads
+UPLOADS = "/api/v1/uploads"
 
 _AUTHORITY = r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+))(?::(?P<port>[0-9]{1,5}))?"
 _HOST = re.compile(_AUTHORITY)
@@ -59,12 +61,13 @@ def refuse(request: web.Request, names: frozenset[str]) -> web.Response | None:
     for origin in request.headers.getall("Origin", ()):
         if not _is_own(origin, host, names):
             return answer(403, "FOREIGN_ORIGIN", "pages of another origin may not use this server")
-    if request.method == "POST" and request.content_type != "application/json":
-        return answer(
-            415, "CONTENT_TYPE", "the content is not JSON", "Send `Content-Type: application/json`."
-        )
-    if (request.content_length or 0) > LARGEST:
-        return answer(413, "TOO_LARGE", f"the content is larger than {LARGEST} bytes", "Send less.")
+    wanted, largest = "application/json", LARGEST
+    if request.path == UPLOADS:
+        wanted, largest = "application/gzip", UPLOAD_MAXIMUM
+    if request.method == "POST" and request.content_type != wanted:
+        return answer(415, "CONTENT_TYPE", f"the content is not {wanted}", f"Send `Content-Type: {wanted}`.")
+    if (request.content_length or 0) > largest:
+        return answer(413, "TOO_LARGE", f"the content is larger than {largest} bytes", "Send less.")
     return None
 
 

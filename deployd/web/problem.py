@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
-from deployd.errors import DeploydError, Forbidden, PostgresUnavailable, Unauthenticated
+from deployd.errors import DeploydError, Forbidden, InputError, NotFound, PostgresUnavailable, Unauthenticated
 from deployd.model.identifier import new_id
 
 __all__ = ["answer", "errors_as_problems"]
@@ -17,7 +17,14 @@ _log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_STATUS: dict[type[DeploydError], int] = {Unauthenticated: 401, Forbidden: 403, PostgresUnavailable: 503}
+_STATUS: dict[type[DeploydError], int] = {
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    InputError: 400,
+    PostgresUnavailable: 503,
+}
+"""The first that fits counts."""
 
 
 def answer(
