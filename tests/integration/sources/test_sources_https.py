@@ -27,7 +27,7 @@ def shop(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def server(tmp_path: Path, shop: Repository, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with https(tmp_path / "repositories", tmp_path) as made:
+    with https(tmp_path / "repositories") as made:
         monkeypatch.setenv("GIT_SSL_CAINFO", str(made.certificate))
         # Of these, git's http library would read the one, and git the other.
         (tmp_path / ".netrc").write_text("machine localhost login ada password hunter2\n")
