@@ -57,7 +57,10 @@ class House:
         lines = ["deployd: 1", "services:"]
         for name, run in services.items():
             lines += [f"  {name}:", f"    run: {run}", "    port: 80", "    health: {path: /, timeout: 2s}"]
-        (path / "deployd.yaml").write_text("\n".join(lines) + "\n")
+        # Whole at once: a change before may be taking its snapshot now.
+        written = self.home / "deployd.yaml"
+        written.write_text("\n".join(lines) + "\n")
+        written.replace(path / "deployd.yaml")
         return str(path)
 
     async def deploy(self, key: str | None = None, **services: str) -> Machine:
