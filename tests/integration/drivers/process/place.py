@@ -157,6 +157,14 @@ def processes(token: str) -> list[int]:
     return found
 
 
+def started(token: str, seconds: float = 5.0) -> list[int]:
+    """The same once there are any: a supervisor that was adopted may be just about to start its program."""
+    end = time.monotonic() + seconds
+    while not (found := processes(token)) and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
+
+
 @contextmanager
 def place(prefix: str = "deployd-test-") -> Iterator[Place]:
     """Below /tmp, because other users cannot enter pytest's folders."""

@@ -17,7 +17,7 @@ from deployd.drivers.process import client
 from deployd.drivers.process.instance import read_start, read_status
 from deployd.errors import Retryable
 from tests.contract.apply_once import marked_release
-from tests.integration.drivers.process.place import Place, finish, gone, processes
+from tests.integration.drivers.process.place import Place, finish, gone, processes, started
 
 KILLER = """
 import os, signal, subprocess, sys
@@ -57,7 +57,7 @@ async def test_killed(place: Place, point: str) -> None:
     assert (intent is None) == (point == "before the intent")
     driver = place.driver(grace_seconds=10)
     await finish(lambda: driver.apply(place.service, release, alone=True))
-    assert len(processes(release.spec.env["MARK"])) == 1
+    assert len(started(release.spec.env["MARK"])) == 1
     if intent is not None:
         assert read_start(place.folder(release)) == intent
 
@@ -84,4 +84,4 @@ async def test_a_supervisor_that_is_just_starting_is_left_alone(
     assert processes(release.spec.env["MARK"]) == []
     assert read_start(place.folder(release)) == intent
     await place.apply(release)
-    assert len(processes(release.spec.env["MARK"])) == 1
+    assert len(started(release.spec.env["MARK"])) == 1

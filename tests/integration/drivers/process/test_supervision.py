@@ -19,7 +19,7 @@ from deployd.drivers.process.instance import read_start, read_status, status_tex
 from deployd.drivers.process.shim.kernel import birth
 from deployd.drivers.process.shim.supervisor import ALREADY, BROKEN, STOPPED
 from deployd.model.state import Health
-from tests.integration.drivers.process.place import Place, finish, gone, processes
+from tests.integration.drivers.process.place import Place, finish, gone, processes, started
 
 
 async def test_it_starts_and_stops(place: Place) -> None:
@@ -34,7 +34,7 @@ time.sleep(60)
     await place.apply(release)
     line = await place.logged(token)
     assert line.instance == "cart-1"
-    assert len(processes(token)) == 1
+    assert len(started(token)) == 1
     await place.destroy(release.release_id)
     assert processes(token) == []
     await place.logged("good bye")
@@ -177,7 +177,7 @@ async def test_alone_ends_the_others_and_back_again(place: Place) -> None:
     assert len({seen.address for seen in both}) == 2
     assert len(processes(token)) == 2
     await place.apply(two)
-    assert len(processes(token)) == 1
+    assert len(started(token)) == 1
     assert await place.see(one) is None
     await place.apply(one)  # a rollback
     back = await place.until(one, lambda seen: seen.pid)
@@ -218,7 +218,7 @@ async def test_a_stopped_one_does_not_come_back(place: Place) -> None:
     await place.apply(release)
     command = [sys.executable, "-I", "-S", str(SHIM), str(place.folder(release))]
     assert subprocess.run(command, check=False).returncode == ALREADY
-    assert len(processes(token)) == 1
+    assert len(started(token)) == 1
     await place.destroy()
     assert subprocess.run(command, check=False).returncode == STOPPED
     assert processes(token) == []
