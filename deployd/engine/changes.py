@@ -86,6 +86,8 @@ async def follow(context: Context, machine: Machine) -> Outcome:
     """Applying: make the deployments, then wait for the last of them."""
     facts = facts_of(machine)
     if not facts.deployments:
+        if facts.cancelled:  # asked for before there was any deployment to tell
+            return Go("cancelled", facts=facts)
         births = await _births(context, machine)
         made = tuple(one.id for one in births if isinstance(one.facts, DeploymentFacts))
         return Stay(after=timedelta(), facts=replace(facts, deployments=made), births=births)

@@ -296,12 +296,14 @@ async def answer(context: Context, machine: Machine, request: Request) -> Outcom
 
 def _retry(machine: Machine, request: Request) -> Birth:
     """The same once more: a new attempt, since one that ended stays as it ended."""
+    before = facts_of(machine)
+    back = before.purpose == "rollback"
     facts = replace(
-        facts_of(machine),
+        before,
         requested_at=datetime.fromisoformat(str(request.payload["requested_at"])),
         requested_by=request.actor,
-        purpose="rollback" if facts_of(machine).purpose == "rollback" else "retry",
-        release_id=facts_of(machine).release_id if facts_of(machine).purpose == "rollback" else None,
+        purpose="rollback" if back else "retry",
+        release_id=before.release_id if back else None,
         restores=None,
         touched=False,
         healthy_by=None,

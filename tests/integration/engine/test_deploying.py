@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from deployd.engine.acts import ACTS
+from deployd.engine.context import Context
+from deployd.engine.outcome import Outcome
 from deployd.errors import Conflict, Forbidden, InputError, NotFound, Unauthenticated
 from deployd.model.actor import Actor, Role
 from deployd.model.facts import ChangeFacts
-from deployd.model.state import Health
+from deployd.model.machine import Machine
+from deployd.model.state import Health, MachineKind
 from deployd.model.world import Capability
 from deployd.store import releases, worlds
 from deployd.store.database import Database
@@ -305,3 +309,29 @@ async def test_an_approval_does_not_hold_for_another_plan(database: Database, tm
         asked = await home.until(made[0].id, "awaiting_approval")
         await home.operations.approve(ADA, asked.id, str(deployment_facts(asked).plan_hash))
         await home.until(change.id, "done")
+
+
+async def test_a_change_cancelled_before_its_deployments_makes_none(
+    database: Database, tmp_path: Path
+) -> None:
+    """The request is answered between the plan and the births, where there is nobody to pass it on to."""
+    begun = asyncio.Event()
+    tries = 0
+
+    async def held_up(context: Context, machine: Machine) -> Outcome:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            begun.set()
+            await asyncio.Event().wait()
+        return await ACTS[MachineKind.CHANGE, "follow"](context, machine)
+
+    async with house(database, tmp_path, acts={**ACTS, (MachineKind.CHANGE, "follow"): held_up}) as home:
+        change = await home.deploy(cart="ok")
+        await begun.wait()
+        await home.operations.cancel(ADA, change.id)
+        await home.until(change.id, "cancelled")
+        assert await home.deployments(change.id) == []
+        with pytest.raises(NotFound):
+            await home.service("cart")
+        await home.check_whole()
