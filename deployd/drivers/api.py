@@ -21,9 +21,11 @@ from deployd.model.spec import ServiceSpec
 from deployd.model.state import Health
 
 __all__ = [
+    "Builds",
     "Deployer",
     "Done",
     "DriverContext",
+    "Endpoint",
     "Failed",
     "InstanceStatus",
     "LogLine",
@@ -39,6 +41,10 @@ __all__ = [
     "Router",
     "ServiceRef",
     "Supports",
+    "Suspends",
+    "Target",
+    "TaskSpec",
+    "Tasks",
     "Wait",
     "Watch",
 ]
@@ -76,6 +82,10 @@ class ReleaseSpec:
     """The source tree, read only, for drivers that run trees."""
     image: str | None = None
     """The image with its digest, for drivers that run images."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The service's environment, references resolved. In a plan, variables may be missing."""
+    secrets: frozenset[str] = frozenset()
+    """Those of its variables whose values are secret: never written to a disk, a log, a command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,47 @@ class ResourceSpec:
     name: str
     type: str
     settings: Mapping[str, object] = field(default_factory=dict)
+    """The definition's settings with the developer's parameters."""
+    password: str = ""
+    """Generated once for this resource, for whatever in it needs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """A command that runs once and ends, as its service would: same files, same environment, same user."""
+
+    task_id: UUID
+    name: str
+    """For people, and in logs: `before`, `schedule`."""
+    command: str | None
+    """A shell command line; None: the release's own command."""
+    timeout: float
+    """Seconds after which it is ended, and has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where requests may go."""
+
+    address: str
+    """A URL."""
+    weight: int = 100
+    """Its part of the requests, in relation to the sum of all weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address within a world that stays, whatever the release."""
+
+    host: str
+    port: int
+    scheme: str = "http"
+    """`http` or `tcp`."""
+
+    @property
+    def url(self) -> str:
+        """As programs are given it."""
+        return f"{self.scheme}://{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +176,8 @@ class Supports:
     tcp: bool = True
     max_scale: int = 1
     rollouts: frozenset[str] = frozenset({"rolling"})
+    tasks: bool = False
+    """It runs commands once (`before`, `schedule`): it is a Tasks too."""
     bound_to_host: bool = False
     """Only workers of the placement where it runs can act for it."""
 
@@ -260,6 +313,40 @@ class Router(Protocol):
 
         Without a reason the service's name is forgotten. Missing is done.
         """
+        ...
+
+
+@runtime_checkable
+class Tasks(Protocol):
+    """A deployer that runs commands once."""
+
+    async def run_task(self, service: ServiceRef, release: ReleaseSpec, task: TaskSpec) -> Progress:
+        """Have it run, once for each `task_id`: Done after exit status 0, Failed after any other end.
+
+        Called again it tells how it does; it starts again only what a crash of the host has ended.
+        """
+        ...
+
+    async def end_task(self, service: ServiceRef, task_id: UUID) -> Progress:
+        """End it if it runs. Missing is Done."""
+        ...
+
+
+@runtime_checkable
+class Builds(Protocol):
+    """A deployer that makes something of a release's files before it can run."""
+
+    async def build(self, service: ServiceRef, release: ReleaseSpec) -> Progress:
+        """Make it. Wait says in its note how far it is; what was made for another release is used again."""
+        ...
+
+
+@runtime_checkable
+class Suspends(Protocol):
+    """A provisioner that can stop what runs for a resource, and keep its data."""
+
+    async def suspend(self, resource: ResourceSpec) -> Progress:
+        """Nothing of it runs, unless others of its kind need that; `apply` brings it back as it was."""
         ...
 
 

@@ -13,6 +13,7 @@ from deployd.engine.context import Context
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.routing import drain_seconds, route, unroute
 from deployd.engine.services import release_spec
+from deployd.engine.wiring import literals
 from deployd.errors import InputError, NotFound
 from deployd.machines import RUNNERS
 from deployd.model.facts import DeploymentFacts, ServiceFacts, Source
@@ -97,7 +98,8 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     facts = facts_of(machine)
     deployer, service = await _where(context, machine)
     assert facts.source.tree is not None
-    release = ReleaseSpec(machine.id, 0, facts.spec, tree=await context.tree(facts.source.tree))
+    folder = await context.tree(facts.source.tree)
+    release = ReleaseSpec(machine.id, 0, facts.spec, tree=folder, env=literals(facts.spec))
     planned = await deployer.plan(service, release)
     if (reason := refusal(planned)) is not None:
         return Go("fail", facts=replace(facts, reason=reason), reason=reason)
@@ -126,7 +128,15 @@ async def build(context: Context, machine: Machine) -> Outcome:
     facts = facts_of(machine)
     assert machine.service_id is not None
     release_id = facts.release_id or machine.id
-    await releases.add(context.db, machine.world_id, release_id, machine.service_id, facts.spec, facts.source)
+    await releases.add(
+        context.db,
+        machine.world_id,
+        release_id,
+        machine.service_id,
+        facts.spec,
+        facts.source,
+        facts.fingerprint,
+    )
     return Go("built", facts=replace(facts, release_id=release_id))
 
 

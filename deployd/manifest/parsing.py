@@ -11,7 +11,7 @@ from deployd.manifest.document import compose
 from deployd.manifest.problem import Problems
 from deployd.manifest.reader import Reader
 from deployd.manifest.schema import DOCUMENT
-from deployd.model.spec import BuildSpec, HealthSpec, ServiceSpec, SizeSpec
+from deployd.model.spec import BuildSpec, HealthSpec, ScaleSpec, ServiceSpec, SizeSpec
 
 __all__ = ["SOLE_PORT", "Manifest", "parse"]
 
@@ -54,7 +54,7 @@ def service(name: str, entry: Mapping[str, Any], folder: str) -> ServiceSpec:
         ports={SOLE_PORT: entry["port"]} if "port" in entry else entry.get("ports", {}),
         health=health(entry.get("health", {})),
         size=SizeSpec(cpu=size.get("cpu"), memory=size.get("memory")),
-        scale=entry.get("scale", 1),
+        scale=ScaleSpec(entry.get("scale", 1), entry.get("scale", 1)),
         env=entry.get("env", {}),
     )
 

@@ -15,11 +15,6 @@ EXTENSION = "x-"
 """Keys that begin with it are other programs' and ignored, at every level."""
 
 
-def environment_value(text: str) -> str:
-    """The value with `$${` made `${`; there are no references in it."""
-    return text.replace("$${", "${")
-
-
 def health_needs_port(service: Mapping[str, object], folder: str) -> Iterable[tuple[str, str]]:
     """An HTTP path can be asked for only at a port."""
     health = service.get("health")
@@ -118,7 +113,6 @@ SERVICE_KEYS: dict[str, Shape] = {
         Text(
             'text, a number or a truth value ("" where it is empty)',
             r"([^$]|\$(?!\{)|\$\$\{)*",
-            value=environment_value,
             scalar=True,
             wrong="has a reference ${…}; references to resources, services and secrets are not available in "
             "this version, would be a plain value, with $${ for a literal ${",

@@ -42,6 +42,10 @@ class Source:
     """The commit that `ref` was when its tree was taken."""
     upload: UUID | None = None
     """An archive that somebody uploaded to the machine's world."""
+    base: str | None = None
+    """The tree that the upload's files replace and add to; None: they are all there is."""
+    removed: tuple[str, ...] = ()
+    """Paths of the base that are gone."""
 
     @property
     def shown(self) -> str:
@@ -99,6 +103,10 @@ class DeploymentFacts:
     capability: str = "main"
     purpose: str = "deploy"
     """`deploy`, `rollback` or `retry`."""
+    automatic: bool = False
+    """A trigger asked for it, not a person: it never replaces something newer of the same branch."""
+    fingerprint: str = ""
+    """Of everything that the service is made of (see Release)."""
     release_id: UUID | None = None
     """Known from the start when it goes back to a release; else its own, once built."""
     restores: UUID | None = None
@@ -128,7 +136,13 @@ class ChangeFacts:
     """Of the request, so that one idempotency key cannot stand for two requests."""
     requested_by: str
     services: tuple[str, ...] = ()
-    """Those asked for; none: all of the manifest."""
+    """Those asked for, affected or not; none: those of the manifest that are affected."""
+    everything: bool = False
+    """All services of the manifest, affected or not."""
+    automatic: bool = False
+    """A trigger asked for it, not a person."""
+    unaffected: tuple[str, ...] = ()
+    """Services that serve already what this would deploy, or something newer."""
     deployments: tuple[UUID, ...] = ()
     plan: tuple[str, ...] = ()
     """What it will do, for people, one line each."""
@@ -148,6 +162,12 @@ class ResourceFacts:
     name: str
     type: str
     capability: str
+    slug: str = ""
+    """By which it was asked for."""
+    users: tuple[UUID, ...] = ()
+    """The services that have it."""
+    suspended: bool = False
+    """Whatever runs for it is stopped, its data is kept: nobody who has it runs."""
     settings: Mapping[str, object] = field(default_factory=dict)
     ownership: Ownership = Ownership.MANAGED
     outputs: tuple[str, ...] = ()

@@ -23,3 +23,5 @@ class Release:
     spec: ServiceSpec
     source: Source
     created_at: datetime
+    fingerprint: str = ""
+    """Of everything that the service is made of: two releases with the same one do the same."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-__all__ = ["SYSTEM", "Capability", "World"]
+__all__ = ["SYSTEM", "Capability", "Gate", "World"]
 
 SYSTEM = "system"
 """The reserved world that holds what belongs to none."""
@@ -24,6 +24,16 @@ class Capability:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """Named firewall rules: who may come in, and by which ports. What it does not allow is refused."""
+
+    allow: tuple[str, ...] = ()
+    """Networks in CIDR notation, IPv4 or IPv6."""
+    ports: tuple[int, ...] = ()
+    """Of the entrypoint; none: all that it has."""
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """A named place."""
 
@@ -34,3 +44,6 @@ class World:
     capabilities: Mapping[str, Capability]
     ephemeral: bool
     created_at: datetime
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    retired_at: datetime | None = None
+    """When it ended; nothing can be deployed to it since."""

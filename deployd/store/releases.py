@@ -25,14 +25,23 @@ def to_release(row: asyncpg.Record) -> Release:
         spec=decode(ServiceSpec, row["spec"]),
         source=decode(Source, row["source"]),
         created_at=row["created_at"],
+        fingerprint=row["fingerprint"],
     )
 
 
 async def add(
-    db: Database, world_id: int, release_id: UUID, service_id: UUID, spec: ServiceSpec, source: Source
+    db: Database,
+    world_id: int,
+    release_id: UUID,
+    service_id: UUID,
+    spec: ServiceSpec,
+    source: Source,
+    fingerprint: str = "",
 ) -> None:
     """The release exists; one of this id that did is left as it is."""
-    await db.execute("add_release", world_id, release_id, service_id, encode(spec), encode(source))
+    await db.execute(
+        "add_release", world_id, release_id, service_id, encode(spec), encode(source), fingerprint
+    )
 
 
 async def get(db: Database, world_id: int, release_id: UUID) -> Release | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import asyncpg
 
-from deployd.model.world import Capability, World
+from deployd.model.world import Capability, Gate, World
 from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 
@@ -22,6 +22,8 @@ def _world(row: asyncpg.Record) -> World:
         capabilities=decode(dict[str, Capability], row["capabilities"]),
         ephemeral=row["ephemeral"],
         created_at=row["created_at"],
+        gates=decode(dict[str, Gate], row["gates"]),
+        retired_at=row["retired_at"],
     )
 
 

@@ -18,7 +18,7 @@ from deployd.model.spec import ServiceSpec
 def marked_release(release_id: UUID, number: int, run: str, tree: Path) -> ReleaseSpec:
     """It runs with a mark of its own in its environment, by which its processes are counted."""
     spec = ServiceSpec("cart", run=run, ports={"http": 8080}, env={"MARK": release_id.hex})
-    return ReleaseSpec(release_id, number, spec, tree=tree)
+    return ReleaseSpec(release_id, number, spec, tree=tree, env=spec.env)
 
 
 async def main(name: str, home: str, tree: str, service: str, release: str, number: str) -> None:

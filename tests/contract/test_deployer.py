@@ -26,7 +26,7 @@ from deployd.drivers.api import (
 )
 from deployd.drivers.registry import create
 from deployd.errors import InputError
-from deployd.model.spec import ServiceSpec
+from deployd.model.spec import ScaleSpec, ServiceSpec
 from tests.contract.apply_once import marked_release
 from tests.integration.drivers.process.place import Place, finish, new_service, place, processes, started
 
@@ -56,11 +56,11 @@ class World:
 
     def count(self, release: ReleaseSpec) -> int:
         """How many processes run for it, by the mark in their environment."""
-        return len(processes(release.spec.env["MARK"]))
+        return len(processes(release.env["MARK"]))
 
     def one(self, release: ReleaseSpec) -> bool:
         """Whether exactly one process runs for it, as soon as any does."""
-        return len(started(release.spec.env["MARK"])) == 1
+        return len(started(release.env["MARK"])) == 1
 
     async def apply(self, release: ReleaseSpec, *, alone: bool = True) -> Done:
         return await finish(lambda: self.driver.apply(self.service, release, alone=alone))
@@ -89,7 +89,7 @@ async def test_plan_changes_nothing(world: World) -> None:
 
 async def test_plan_refuses_more_than_it_can_do(world: World) -> None:
     driver = world.driver
-    spec = ServiceSpec(name="cart", run="sleep 600", scale=driver.supports.max_scale + 1)
+    spec = ServiceSpec(name="cart", run="sleep 600", scale=ScaleSpec(1, driver.supports.max_scale + 1))
     release = ReleaseSpec(uuid4(), 1, spec, tree=world.place.tree)
     (refusal,) = (await driver.plan(world.service, release)).refusals
     assert refusal.code

@@ -46,8 +46,10 @@ def prepare(
     """What to start for this release, as this user. Raises Terminal without the Dockerfile parser."""
     spec = release.spec
     refusals: list[Reason] = []
-    if spec.scale > 1:
-        summary = f"{service.service}: scale {spec.scale}, but a world of processes runs one of each service"
+    if spec.scale.max > 1:
+        summary = (
+            f"{service.service}: scale {spec.scale.max}, but a world of processes runs one of each service"
+        )
         remedy = f"Set `scale: 1` for the world {service.world}, or deploy to a world with another deployer."
         refusals.append(Reason("SCALE_UNSUPPORTED", summary, remedy=remedy))
     path = host_path(os.environ, user)
@@ -58,7 +60,7 @@ def prepare(
     if spec.health.path is not None and not ports:
         summary = f"{service.service}: health {spec.health.path} is asked over HTTP, but there is no port"
         refusals.append(Reason("NO_PORT", summary, remedy="Add `port:` to the service in deployd.yaml."))
-    env = service_environment(os.environ, path, str(own_home), recipe.env, spec.env)
+    env = service_environment(os.environ, path, str(own_home), recipe.env, release.env)
     refusals += _unreachable(service, recipe, release.tree or recipe.cwd, own_home, user)
     if not refusals and recipe.command.program is not None:
         refusals += _program(service, recipe.command.program, recipe.cwd, env["PATH"], user)

@@ -8,11 +8,14 @@ with added as (
 insert into world_heads (world_id) select world_id from added;
 
 -- name: get_world
-select world_id, uid, name, capabilities::text as capabilities, ephemeral, created_at
+select world_id, uid, name, capabilities::text as capabilities, ephemeral, created_at,
+       gates::text as gates, retired_at
 from worlds where name = $1;
 
 -- name: list_worlds
-select world_id, uid, name, capabilities::text as capabilities, ephemeral, created_at from worlds order by name;
+select world_id, uid, name, capabilities::text as capabilities, ephemeral, created_at,
+       gates::text as gates, retired_at
+from worlds order by name;
 
 -- name: get_head
 select seq, at from world_heads where world_id = $1;

@@ -6,7 +6,7 @@ import pytest
 
 from deployd.errors import ManifestError
 from deployd.manifest import parse
-from deployd.model.spec import BuildSpec, HealthSpec, ServiceSpec, SizeSpec
+from deployd.model.spec import BuildSpec, HealthSpec, ScaleSpec, ServiceSpec, SizeSpec
 
 
 def one(body: str, folder: str = ".") -> ServiceSpec:
@@ -55,8 +55,8 @@ services:
         ports={"http": 8080, "grpc": 9090},
         health=HealthSpec("/healthz?deep=1", 120.0),
         size=SizeSpec(0.5, 256 * 1024**2),
-        scale=2,
-        env={"LOG_LEVEL": "info", "PRICE": "${amount} $$ $1"},
+        scale=ScaleSpec(2, 2),
+        env={"LOG_LEVEL": "info", "PRICE": "$${amount} $$ $1"},
     )
     assert manifest.services["worker"] == ServiceSpec("worker", build=BuildSpec("services/worker"))
 
@@ -123,7 +123,7 @@ services:
     )
     assert manifest.services["a"].env == {"LOG": "info"}
     b = manifest.services["b"]
-    assert (b.ports, b.scale, b.env) == ({"http": 8080}, 3, {"LOG": "debug", "MORE": "1"})
+    assert (b.ports, b.scale.max, b.env) == ({"http": 8080}, 3, {"LOG": "debug", "MORE": "1"})
 
 
 def test_extensions_are_ignored_everywhere() -> None:

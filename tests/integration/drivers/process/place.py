@@ -68,7 +68,8 @@ class Place:
 
     def release(self, run: str | None = None, **spec: Any) -> ReleaseSpec:
         self.numbers += 1
-        return ReleaseSpec(uuid4(), self.numbers, ServiceSpec(name="cart", run=run, **spec), tree=self.tree)
+        made = ServiceSpec(name="cart", run=run, **spec)
+        return ReleaseSpec(uuid4(), self.numbers, made, tree=self.tree, env=made.env)
 
     def python(self, program: str, **spec: Any) -> ReleaseSpec:
         """A release that runs this Python text."""

@@ -57,7 +57,7 @@ async def test_killed(place: Place, point: str) -> None:
     assert (intent is None) == (point == "before the intent")
     driver = place.driver(grace_seconds=10)
     await finish(lambda: driver.apply(place.service, release, alone=True))
-    assert len(started(release.spec.env["MARK"])) == 1
+    assert len(started(release.env["MARK"])) == 1
     if intent is not None:
         assert read_start(place.folder(release)) == intent
 
@@ -81,7 +81,7 @@ async def test_a_supervisor_that_is_just_starting_is_left_alone(
         with pytest.raises(Retryable):
             await place.driver().apply(place.service, release, alone=True)
         assert isinstance(await place.driver().destroy(place.service), Wait)
-    assert processes(release.spec.env["MARK"]) == []
+    assert processes(release.env["MARK"]) == []
     assert read_start(place.folder(release)) == intent
     await place.apply(release)
-    assert len(started(release.spec.env["MARK"])) == 1
+    assert len(started(release.env["MARK"])) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployd.drivers.process.accounts import FIRST, LAST
-from deployd.model.spec import SizeSpec
+from deployd.model.spec import ScaleSpec, SizeSpec
 from tests.integration.drivers.process.place import Place, new_service, processes
 
 ROOT = os.geteuid() == 0
@@ -134,7 +134,7 @@ async def test_what_cannot_run_is_refused(place: Place) -> None:
         return [reason.code for reason in plan.refusals]
 
     place.write("plain.txt", "no program").chmod(0o644)
-    assert await codes("sleep 60", scale=2) == ["SCALE_UNSUPPORTED"]
+    assert await codes("sleep 60", scale=ScaleSpec(2, 2)) == ["SCALE_UNSUPPORTED"]
     assert await codes("no-such-program --port 1") == ["PROGRAM_MISSING"]
     assert await codes("no-such-program --port $PORT") == ["PROGRAM_MISSING"]
     assert await codes("./plain.txt") == ["PROGRAM_NOT_EXECUTABLE"]
