@@ -32,14 +32,14 @@ order by m.created_at desc, m.id desc;
 -- name: read_releases
 -- Pairs of world and id; those that exist.
 select r.world_id, r.id, r.service_id, r.number, r.spec::text as spec, r.source::text as source,
-       r.created_at
+       r.created_at, r.fingerprint
 from unnest($1::bigint[], $2::uuid[]) as k (world_id, id)
 join releases r on r.world_id = k.world_id and r.id = k.id;
 
 -- name: read_newest_releases
 -- The newest few of each service, newest first.
 select r.world_id, r.id, r.service_id, r.number, r.spec::text as spec, r.source::text as source,
-       r.created_at
+       r.created_at, r.fingerprint
 from unnest($1::bigint[], $2::uuid[]) as k (world_id, service_id)
 cross join lateral (
     select * from releases x

@@ -300,6 +300,7 @@ if os.getuid() == 0:
 os.environ["PATH"] = "/usr/bin:/bin"
 trees, app, what = Trees(Path("home/sources")), Path("app"), Path(sys.argv[1])
 asyncio.run(trees.snapshot(app))
+os.utime(app / what, (1, 1))  # what looks as before need not be read again
 (app / what).chmod(0)
 try:
     asyncio.run(trees.snapshot(app))
