@@ -43,7 +43,9 @@ from deployd.store import tokens, transitions, uploads, worlds
 from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.initdb import make_home
+from deployd.store.key import key_in
 from deployd.store.migrator import migrate
+from deployd.store.vault import Vault
 from deployd.web.application import application
 from deployd.web.serving import start
 
@@ -93,7 +95,8 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         await stack.enter_async_context(_finishing(committer))
         placement = _placement(home)
         drivers = _Drivers(home / "drivers", placement, {_ROUTER: {"port": settings.entrypoint_port}})
-        context = Context(db, Trees(home / "sources"), placement, drivers.driver)
+        vault = Vault(db, settings.secret_key or key_in(home / "secret.key"))
+        context = Context(db, Trees(home / "sources"), placement, drivers.driver, vault)
         operations = Operations(db, committer, placement)
         worker = await stack.enter_async_context(
             Worker(context, committer, bus, acts, ANSWERS, placements=[placement])

@@ -11,7 +11,8 @@
     ├── SettingsError              the environment of the server is wrong
     ├── StoreError                 the database
     │   ├── PostgresUnavailable    it does not start or does not answer
-    │   └── MigrationError         its schema is not what this version needs
+    │   ├── MigrationError         its schema is not what this version needs
+    │   └── SecretsUnreadable      what it keeps encrypted does not open with this server's key
     ├── EngineError                the machinery
     │   ├── IllegalTransition      a trigger that the table does not know in this state
     │   └── LeaseLost              the machine belongs to another worker by now
@@ -43,6 +44,7 @@ __all__ = [
     "NotFound",
     "PostgresUnavailable",
     "Retryable",
+    "SecretsUnreadable",
     "SettingsError",
     "StoreError",
     "Terminal",
@@ -137,6 +139,12 @@ class MigrationError(StoreError):
     """The database's schema is not what this version needs."""
 
     code = "MIGRATION"
+
+
+class SecretsUnreadable(StoreError):
+    """What is kept encrypted does not open with this server's key."""
+
+    code = "SECRETS_UNREADABLE"
 
 
 class EngineError(DeploydError):

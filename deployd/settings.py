@@ -6,6 +6,7 @@ DEPLOYD_HOST          the address to listen on
 DEPLOYD_PORT          the port to listen on; 0 takes any free one
 DEPLOYD_LOG_LEVEL     how much is logged
 DEPLOYD_ENTRYPOINT_PORT  the port of the local addresses, NAME.localhost; 0: there are none
+DEPLOYD_SECRET_KEY    what secrets are encrypted with, 32 bytes in base64; without it secret.key in the home
 
 An empty variable counts as not set, as compose files and unit files like to leave them.
 """
@@ -16,15 +17,16 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deployd.errors import SettingsError
+from deployd.store.key import parse_key
 
 __all__ = ["Settings"]
 
 PREFIX = "DEPLOYD_"
-OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "ENTRYPOINT_PORT")
+OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "ENTRYPOINT_PORT", "SECRET_KEY")
 """What the server reads."""
 OTHERS = ("TOKEN", "SERVER", "WORLD")
 """What the command line reads."""
@@ -48,6 +50,8 @@ class Settings:
     """One of `debug`, `info`, `warning`, `error`, `critical`."""
     entrypoint_port: int = 7080
     """Of 127.0.0.1; 0: no local addresses."""
+    secret_key: bytes | None = field(default=None, repr=False)
+    """Never shown. None: the one in the home."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -61,6 +65,7 @@ class Settings:
             port=_port(environ),
             log_level=_log_level(environ),
             entrypoint_port=_entrypoint_port(environ),
+            secret_key=_secret_key(environ),
         )
 
 
@@ -132,6 +137,11 @@ def _entrypoint_port(environ: Mapping[str, str]) -> int:
             remedy="Set it to a number from 1 to 65535, or to 0 for no local addresses.",
         )
     return int(value)
+
+
+def _secret_key(environ: Mapping[str, str]) -> bytes | None:
+    value = environ.get("DEPLOYD_SECRET_KEY")
+    return parse_key(value, "DEPLOYD_SECRET_KEY") if value else None
 
 
 def _log_level(environ: Mapping[str, str]) -> str:

@@ -30,9 +30,11 @@ from deployd.model.state import MachineKind
 from deployd.sources.trees import Trees
 from deployd.store import machines, transitions, worlds
 from deployd.store.database import Database
+from deployd.store.vault import Vault
 from tests.standin import Folder, StandinDeployer, StandinProvisioner
 
 ADA = Actor("person:ada", Role.ADMIN)
+KEY = b"k" * 32
 EPOCH = "1970-01-01T00:00:00+00:00"
 
 
@@ -138,7 +140,7 @@ def context(
             return provisioner
         raise Unsupported(name)
 
-    return Context(db, Trees(home / "sources"), placement, driver)
+    return Context(db, Trees(home / "sources"), placement, driver, Vault(db, KEY))
 
 
 @asynccontextmanager

@@ -34,6 +34,7 @@ from deployd.sources.trees import Trees
 from deployd.store import transitions, worlds
 from deployd.store.database import Database
 from deployd.store.migrator import migrate
+from deployd.store.vault import Vault
 
 MOVES = {
     "take_turn": "start",
@@ -115,6 +116,7 @@ async def _drive(dsn: str, machines: int) -> float:
             Trees(home / "sources"),
             "bench",
             lambda name, config: create(name, config, DriverContext(home / "drivers", "bench")),
+            Vault(db, b"k" * 32),
         )
         await stack.enter_async_context(
             Worker(context, committer, bus, {**ACTS, **trivial}, ANSWERS, placements=["bench"])

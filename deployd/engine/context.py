@@ -26,6 +26,7 @@ from deployd.model.world import World
 from deployd.sources.trees import Trees
 from deployd.store import worlds
 from deployd.store.database import Database
+from deployd.store.vault import Vault
 
 __all__ = ["ENTRYPOINT", "Context", "Driver"]
 
@@ -44,6 +45,7 @@ class Context:
     placement: str
     driver: Callable[[str, Mapping[str, object]], Driver]
     """Makes the driver of this name with this configuration, once. Raises Unsupported, Terminal."""
+    vault: Vault
     check: Check = lambda: None
     _worlds: dict[int, World] = field(default_factory=dict)
 

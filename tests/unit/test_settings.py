@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -167,3 +168,19 @@ def test_importing_the_settings_imports_nothing_heavy() -> None:
     ).stdout.split()
 
     assert not {"asyncio", "asyncpg", "difflib", "msgspec", "socket", "ssl"} & set(loaded)
+
+
+def test_the_key_of_secrets_is_read_and_never_shown() -> None:
+    key = bytes(range(32))
+    text = base64.b64encode(key).decode()
+    settings = Settings.from_environment({"DEPLOYD_SECRET_KEY": text, "HOME": "/home/ada"})
+    assert settings.secret_key == key
+    assert "secret_key" not in repr(settings)
+    assert Settings.from_environment({"DEPLOYD_SECRET_KEY": "", "HOME": "/home/ada"}).secret_key is None
+
+
+@pytest.mark.parametrize("text", ["c2hvcnQtY2FuYXJ5", "canary is no base64!", "ÄÄÄÄ"])
+def test_a_key_that_is_none_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(SettingsError, match="DEPLOYD_SECRET_KEY is no key") as caught:
+        Settings.from_environment({"DEPLOYD_SECRET_KEY": text, "HOME": "/home/ada"})
+    assert text not in caught.value.message + caught.value.remedy + caught.value.evidence
