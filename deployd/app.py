@@ -37,12 +37,12 @@ from deployd.errors import DeploydError, PostgresUnavailable, SettingsError, Uns
 from deployd.graphql.context import Api
 from deployd.model.actor import Role
 from deployd.model.world import SYSTEM, Capability
+from deployd.postgres.cluster import make_home
 from deployd.settings import Settings
 from deployd.sources.trees import Trees
 from deployd.store import tokens, transitions, uploads, worlds
 from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
-from deployd.store.initdb import make_home
 from deployd.store.key import key_in
 from deployd.store.migrator import migrate
 from deployd.store.vault import Vault

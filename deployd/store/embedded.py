@@ -9,31 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import logging
 import os
 import signal
-import stat
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 from urllib.parse import quote
 
 import asyncpg
 
 from deployd.errors import PostgresUnavailable
-from deployd.store.initdb import ENVIRONMENT, USER, Account, Cluster, as_child, make_home, prepare
-from deployd.store.leftover import disown_pid_file, end_leftovers
+from deployd.postgres.account import ENVIRONMENT, SERVER, as_child, unprivileged
+from deployd.postgres.cluster import LOG, USER, Cluster, make_home, prepare
+from deployd.postgres.leftover import disown_pid_file, end_leftovers
+from deployd.postgres.serving import PORT, arguments, clear_socket, open_log, socket_folder, tail, title_of
 
 __all__ = ["EmbeddedPostgres"]
 
 log = logging.getLogger(__name__)
 
-PORT = 5432
-"""Only the last part of the socket's name."""
-LONGEST_SOCKET = 100
-"""Bytes; the kernel's limit is 104 on macOS and 108 on Linux."""
 STOPPING = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 5.0))
 """What the server is sent, and for how many seconds it is then waited for."""
 ANSWERING = 30.0
@@ -44,18 +42,12 @@ PAUSE = 0.02
 """Seconds between two looks at a server that starts."""
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 30.0
 """Seconds before a server that ended is started again; doubled each time, until one lived for the last."""
-LOG = "postgres.log"
-LARGEST_LOG = 10 * 2**20
-"""Bytes, looked at when a server is started."""
+ELSE = "Or set DEPLOYD_DATABASE_URL to a Postgres of your own."
 SETTINGS = {
     "port": str(PORT),
     "listen_addresses": "",
-    "unix_socket_permissions": "0700",
     "max_connections": "50",
     "shared_buffers": "64MB",
-    "fsync": "on",
-    "logging_collector": "off",
-    "log_destination": "stderr",
 }
 
 
@@ -65,7 +57,7 @@ class EmbeddedPostgres:
     def __init__(self, home: Path) -> None:
         """`home`: a folder of its own; it may not exist yet."""
         self._home = home.resolve()
-        self._title = f"deployd-{hashlib.sha256(os.fsencode(self._home)).hexdigest()[:12]}"
+        self._title = title_of(self._home)
         self._lock: int | None = None
         self._cluster: Cluster | None = None
         self._socket = self._home / "socket"
@@ -89,11 +81,12 @@ class EmbeddedPostgres:
         if self._cluster is not None and not self._stopping.is_set():
             return self._dsn(self._cluster, USER)
         self._stopping.clear()
-        make_home(self._home)
+        with _named_alternative():
+            make_home(self._home)
         try:
             self._lock = _lock(self._home)
             cluster = await self._prepare()
-            self._socket = _socket_folder(self._home, self._title, cluster.account)
+            self._socket = socket_folder(self._home, self._title, cluster.account)
             async with self._turn:
                 await self._launch(cluster)
         except BaseException:
@@ -155,9 +148,10 @@ class EmbeddedPostgres:
                     await self._end()
 
     async def _prepare(self) -> Cluster:
-        preparing = asyncio.create_task(asyncio.to_thread(prepare, self._home))
+        preparing = asyncio.create_task(asyncio.to_thread(prepare, self._home, unprivileged(SERVER)))
         try:
-            return await asyncio.shield(preparing)
+            with _named_alternative():
+                return await asyncio.shield(preparing)
         except asyncio.CancelledError:
             await asyncio.wait([preparing])  # a thread cannot be cancelled, and it works under our lock
             raise
@@ -169,19 +163,14 @@ class EmbeddedPostgres:
     async def _launch(self, cluster: Cluster) -> None:
         """One server, ready, with its database. It may be left running when this raises."""
         uid = cluster.account.uid if cluster.account else os.geteuid()
-        quoted = str(self._socket).replace('"', '""')
-        settings = SETTINGS | {"cluster_name": self._title, "unix_socket_directories": f'"{quoted}"'}
         try:
             await end_leftovers(cluster.data, self._title, uid)
             disown_pid_file(cluster.data)
-            for name in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
-                (self._socket / name).unlink(missing_ok=True)
-            with _open_log(self._home / LOG) as output:
+            clear_socket(self._socket)
+            with open_log(self._home / LOG) as output:
                 said_before = output.tell()
                 self._process = await asyncio.create_subprocess_exec(
-                    str(cluster.postgres),
-                    *("-D", str(cluster.data)),
-                    *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
+                    *arguments(cluster, self._title, self._socket, SETTINGS),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -225,7 +214,7 @@ class EmbeddedPostgres:
             raise PostgresUnavailable(
                 f"The embedded Postgres in {self._home} does not start: {seen}",
                 remedy=f"Put right what {self._home / 'postgres.log'} complains of.",
-                evidence=_tail(self._home / LOG, said_before),
+                evidence=tail(self._home / LOG, said_before),
             )
 
     async def _ensure_database(self, cluster: Cluster) -> None:
@@ -249,6 +238,16 @@ class EmbeddedPostgres:
                 pass  # the next look tells which
 
 
+@contextmanager
+def _named_alternative() -> Iterator[None]:
+    """Whoever cannot have this server may bring another one."""
+    try:
+        yield
+    except PostgresUnavailable as error:
+        error.remedy += f" {ELSE}"
+        raise
+
+
 def _lock(home: Path) -> int:
     """The descriptor that holds the home for us; the kernel lets go of it with us."""
     descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -264,46 +263,3 @@ def _lock(home: Path) -> int:
     os.truncate(descriptor, 0)
     os.write(descriptor, b"%d\n" % os.getpid())
     return descriptor
-
-
-def _socket_folder(home: Path, title: str, account: Account | None) -> Path:
-    """Where the server listens: in the home, or in a short folder elsewhere if no DSN could say that.
-
-    The kernel limits the length of a socket's name, and in a DSN a comma separates hosts.
-    """
-    folder = home / "socket"
-    if len(os.fsencode(folder / f".s.PGSQL.{PORT}.lock")) >= LONGEST_SOCKET or "," in str(folder):
-        ours = None if account else os.environ.get("XDG_RUNTIME_DIR")  # root's is closed to the server
-        parent = Path(ours) if ours and len(os.fsencode(ours)) < LONGEST_SOCKET // 2 else Path("/tmp")  # noqa: S108 - owner and mode are checked below
-        folder = parent / title
-    uid, gid = (account.uid, account.gid) if account else (os.geteuid(), os.getegid())
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        seen = folder.lstat()
-        # In a shared folder somebody else may have been there first. Root's may be left from a crash here.
-        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid not in {uid, os.geteuid()}:
-            raise PermissionError(f"{folder} belongs to user {seen.st_uid}")
-        folder.chmod(0o700)
-        os.chown(folder, uid, gid)
-    except OSError as error:
-        raise PostgresUnavailable(
-            f"The embedded Postgres cannot have the folder {folder} for its socket",
-            remedy=f"Remove {folder} or set another DEPLOYD_HOME.",
-            evidence=str(error),
-        ) from error
-    return folder
-
-
-def _open_log(path: Path) -> BinaryIO:
-    """The file for what the server says, at its end. One predecessor is kept as `….1`."""
-    if path.exists() and path.stat().st_size > LARGEST_LOG:
-        path.replace(path.with_name(f"{path.name}.1"))
-    # Its statements may contain what is nobody else's business.
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
-
-
-def _tail(path: Path, after: int, lines: int = 20) -> str:
-    """The last lines behind the byte `after`."""
-    with path.open("rb") as file:
-        file.seek(after)
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])

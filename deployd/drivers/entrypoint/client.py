@@ -7,13 +7,11 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployd.drivers.detached import short_path, start_detached
 from deployd.drivers.entrypoint import proxy
 from deployd.drivers.entrypoint.proxy.program import ALREADY, TAKEN
 from deployd.drivers.entrypoint.proxy.table import Route, read_route, write_route
@@ -24,8 +22,6 @@ __all__ = ["Client", "PortTaken", "State"]
 PROGRAM = Path(proxy.__file__).parent
 PATIENCE = 5.0
 """Seconds for the proxy to start, to end, or to answer before it is taken for stuck and killed."""
-LONGEST_PATH = 100
-"""Bytes: a socket's path has 104 on macOS and 108 on Linux."""
 
 
 class PortTaken(Exception):
@@ -115,13 +111,8 @@ class Client:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as talking:
             talking.settimeout(PATIENCE)
             path = self.home / "control.sock"
-            if len(os.fsencode(path)) <= LONGEST_PATH:
-                talking.connect(str(path))
-            else:
-                with tempfile.TemporaryDirectory() as short:
-                    link = Path(short) / "h"
-                    link.symlink_to(self.home)
-                    talking.connect(str(link / path.name))
+            with short_path(path) as reachable:
+                talking.connect(reachable)
             talking.sendall(line)
             answer = b""
             while not answer.endswith(b"\n") and (piece := talking.recv(65_536)):
@@ -130,27 +121,14 @@ class Client:
 
     def _start(self, port: int) -> bool:
         """Whether it runs now; False while another one still has the lock. Raises PortTaken, Retryable."""
-        passed = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-        with subprocess.Popen(
-            [sys.executable, "-I", "-S", str(PROGRAM), str(self.home), str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", **passed},
-            start_new_session=True,
-        ) as starting:
-            try:
-                _, errors = starting.communicate(timeout=2 * PATIENCE)
-            except subprocess.TimeoutExpired as error:
-                starting.kill()
-                raise Retryable("the entrypoint did not start in time") from error
-        said = errors.decode(errors="replace").strip()
-        if starting.returncode == TAKEN:
+        status, said = start_detached(
+            PROGRAM, str(self.home), str(port), name="the entrypoint", patience=2 * PATIENCE
+        )
+        if status == TAKEN:
             raise PortTaken(said)
-        if starting.returncode not in {0, ALREADY}:
+        if status not in {0, ALREADY}:
             raise Retryable("the entrypoint did not start", evidence=said[-2000:])
-        return starting.returncode == 0
+        return status == 0
 
     def _holder(self) -> int | None:
         """Who holds the lock: a process id, 0 when it has not said so yet; None: nobody."""

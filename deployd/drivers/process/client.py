@@ -16,8 +16,6 @@ import fcntl
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from pathlib import Path
 from uuid import UUID
 
 from deployd.drivers.api import ServiceRef
+from deployd.drivers.detached import start_detached
 from deployd.drivers.process import shim
 from deployd.drivers.process.accounts import as_whom, own_user
 from deployd.drivers.process.command import port_variables
@@ -206,31 +205,15 @@ class Client:
 
     def _launch(self, folder: Path) -> bool:
         """Start the supervisor. It goes into the background once its program is on record."""
-        passed = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-        with subprocess.Popen(
-            [sys.executable, "-I", "-S", str(SHIM), str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", **passed},
-            start_new_session=True,
-        ) as starting:
-            try:
-                _, errors = starting.communicate(timeout=START_PATIENCE)
-            except subprocess.TimeoutExpired as error:
-                starting.kill()
-                raise Retryable(
-                    f"the supervisor in {folder} did not start within {START_PATIENCE:g} s"
-                ) from error
-        if starting.returncode in {0, ALREADY}:
+        status, errors = start_detached(
+            SHIM, str(folder), name=f"the supervisor in {folder}", patience=START_PATIENCE
+        )
+        if status in {0, ALREADY}:
             return _await_status(folder)
-        if starting.returncode == STOPPED:
+        if status == STOPPED:
             return False
         said = folder / "shim.err"
-        evidence = errors.decode(errors="replace") + (
-            said.read_text(errors="replace") if said.exists() else ""
-        )
+        evidence = errors + (said.read_text(errors="replace") if said.exists() else "")
         raise Retryable(f"the supervisor in {folder} did not start", evidence=evidence.strip()[-2000:])
 
     def _prepare(self, service: ServiceRef) -> None:

@@ -6,17 +6,16 @@ import asyncio
 import fcntl
 import os
 import socket
-import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from uuid import UUID
+
+from deployd.drivers.detached import short_path
 
 __all__ = ["hints"]
 
 RETRY = 0.5
 """Seconds between looks at whether another process still listens."""
-LONGEST_PATH = 100
-"""Bytes: a socket's path has 104 on macOS and 108 on Linux."""
 
 
 async def hints(home: Path) -> AsyncGenerator[tuple[int, UUID], None]:
@@ -34,7 +33,8 @@ async def hints(home: Path) -> AsyncGenerator[tuple[int, UUID], None]:
             listener.setblocking(False)
             path = home / "hints.sock"
             path.unlink(missing_ok=True)
-            _bind(listener, path)
+            with short_path(path) as reachable:
+                listener.bind(reachable)
             path.chmod(0o600)
             try:
                 async for hint in _received(listener):
@@ -43,16 +43,6 @@ async def hints(home: Path) -> AsyncGenerator[tuple[int, UUID], None]:
                 path.unlink(missing_ok=True)
     finally:
         os.close(lock)
-
-
-def _bind(listener: socket.socket, path: Path) -> None:
-    if len(os.fsencode(path)) <= LONGEST_PATH:
-        listener.bind(str(path))
-        return
-    with tempfile.TemporaryDirectory() as short:
-        link = Path(short) / "h"
-        link.symlink_to(path.parent)
-        listener.bind(str(link / path.name))
 
 
 async def _received(listener: socket.socket) -> AsyncGenerator[tuple[int, UUID], None]:

@@ -15,8 +15,9 @@ import asyncpg
 import pytest
 
 from deployd.errors import PostgresUnavailable
-from deployd.store.embedded import LARGEST_LOG, EmbeddedPostgres
-from deployd.store.initdb import SERVER
+from deployd.postgres.account import SERVER
+from deployd.postgres.serving import LARGEST_LOG
+from deployd.store.embedded import EmbeddedPostgres
 from tests.integration.store.servers import (
     ROOT,
     changed,

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from deployd.errors import PostgresUnavailable
+from deployd.postgres.account import SERVER
 from deployd.store.embedded import EmbeddedPostgres
-from deployd.store.initdb import SERVER
 from tests.integration.store.servers import (
     ROOT,
     SERVE,

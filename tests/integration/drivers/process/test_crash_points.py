@@ -21,6 +21,7 @@ from tests.integration.drivers.process.place import Place, finish, gone, process
 
 KILLER = """
 import os, signal, subprocess, sys
+from deployd.drivers import detached
 from deployd.drivers.process import client
 point = sys.argv.pop(1)
 die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
@@ -32,7 +33,7 @@ elif point == "while it starts":
     class Popen(subprocess.Popen):
         def communicate(self, *_, **__):
             die()
-    client.subprocess.Popen = Popen
+    detached.subprocess.Popen = Popen
 elif point == "after the start":
     client._await_status = die
 import asyncio

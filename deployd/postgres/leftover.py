@@ -1,4 +1,4 @@
-"""What a server left behind whose deployd, or whose own first process, was killed.
+"""What a server left behind whose starter, or whose own first process, was killed.
 
 A process counts as left over when it runs as the server's user and either serves our data directory or
 carries our cluster's title. Its number alone says nothing: numbers are recycled (in containers at each
