@@ -86,6 +86,8 @@ class ReleaseSpec:
     """The service's environment, references resolved. In a plan, variables may be missing."""
     secrets: frozenset[str] = frozenset()
     """Those of its variables whose values are secret: never written to a disk, a log, a command line."""
+    missing: Reason | None = None
+    """Why its environment is incomplete: it must not be started then; what runs already goes on."""
 
 
 @dataclass(frozen=True, slots=True)

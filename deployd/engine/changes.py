@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 from deployd.drivers.api import ReleaseSpec
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
-from deployd.engine.deployments import hash_plan, refusal
+from deployd.engine.deployments import hash_plan
+from deployd.engine.foreseeing import foresee, refusal
+from deployd.engine.naming import id_of
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.services import SETTLED_DEPLOYMENT
 from deployd.engine.taking import forget, take
-from deployd.engine.wiring import literals
 from deployd.errors import NotFound
 from deployd.machines import RUNNERS
 from deployd.manifest import find
@@ -65,11 +65,9 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     lines: list[str] = []
     hashes: dict[str, str] = {}
     for spec in specs:
-        service_id = await _service_id(context, machine.world_id, spec.name)
+        service_id = await id_of(context, machine.world_id, MachineKind.SERVICE, spec.name)
         service = await context.service_ref(machine.world_id, service_id, spec.name)
-        planned = await deployer.plan(
-            service, ReleaseSpec(machine.id, 0, spec, tree=folder, env=literals(spec))
-        )
+        planned = await foresee(context, deployer, service, ReleaseSpec(machine.id, 0, spec, tree=folder))
         if (reason := refusal(planned)) is not None:
             return Go("fail", facts=replace(facts, reason=reason), reason=reason)
         lines += [f"{spec.name}: {line}" for line in planned.actions]
@@ -147,21 +145,12 @@ async def _specs(context: Context, facts: ChangeFacts) -> list[ServiceSpec]:
     return [spec for name, spec in manifest.services.items() if not facts.services or name in facts.services]
 
 
-async def _service_id(context: Context, world_id: int, name: str) -> UUID:
-    """The living service of this name, or the id that the next one will have, whoever makes it."""
-    service = await machines.get_named(context.db, world_id, MachineKind.SERVICE, name)
-    if service is not None:
-        return service.id
-    world = await context.world(world_id)
-    return derived_id(world.uid, "service", name, await machines.count_retired(context.db, world_id, name))
-
-
 async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:
     """Each service (where there is none yet) and its deployment. The ids derive from the change's."""
     facts = facts_of(machine)
     births: list[Birth] = []
     for spec in await _specs(context, facts):
-        service_id = await _service_id(context, machine.world_id, spec.name)
+        service_id = await id_of(context, machine.world_id, MachineKind.SERVICE, spec.name)
         births.append(
             birth(
                 machine.world_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from deployd.drivers.api import (
     Router,
     ServiceRef,
     Supports,
+    Suspends,
 )
 from deployd.errors import NotFound, Unsupported
 from deployd.model.state import Health
@@ -34,6 +36,8 @@ Driver = Deployer | Provisioner | Router
 Check = Callable[[], None]
 ENTRYPOINT = "entrypoint"
 """The capability that gives a world's services their public addresses."""
+_WORLDS_FRESH = 1.0
+"""Seconds for which what was read of worlds is believed."""
 
 
 @dataclass
@@ -48,11 +52,14 @@ class Context:
     vault: Vault
     check: Check = lambda: None
     _worlds: dict[int, World] = field(default_factory=dict)
+    _read_at: float = float("-inf")
 
     async def world(self, world_id: int) -> World:
-        """The world of this id. Worlds do not change in this version, so they are read once."""
-        if world_id not in self._worlds:
+        """The world of this id, as it was within the last second. Raises NotFound."""
+        now = time.monotonic()
+        if world_id not in self._worlds or now - self._read_at > _WORLDS_FRESH:
             self._worlds = {world.world_id: world for world in await worlds.list_all(self.db)}
+            self._read_at = now
         if world_id not in self._worlds:
             raise NotFound(f"there is no world {world_id}")
         return self._worlds[world_id]
@@ -74,6 +81,11 @@ class Context:
         if not isinstance(driver, Provisioner):
             raise Unsupported(f"capability {capability!r} cannot provision resources")
         return _LeasedProvisioner(driver, self.check)
+
+    async def suspends(self, world_id: int, capability: str) -> Suspends | None:
+        """The same, where it can stop what runs for a resource and keep its data; else None."""
+        driver = await self.driver_of(world_id, capability)
+        return _LeasedSuspends(driver, self.check) if isinstance(driver, Suspends) else None
 
     async def router(self, world_id: int) -> Router | None:
         """What gives the world's services their public addresses; None where nothing does."""
@@ -155,3 +167,14 @@ class _LeasedProvisioner:
     async def destroy(self, resource: ResourceSpec) -> Progress:
         self._check()
         return await self._provisioner.destroy(resource)
+
+
+class _LeasedSuspends:
+    """The same for a provisioner that can suspend."""
+
+    def __init__(self, suspends: Suspends, check: Check) -> None:
+        self._suspends, self._check = suspends, check
+
+    async def suspend(self, resource: ResourceSpec) -> Progress:
+        self._check()
+        return await self._suspends.suspend(resource)

@@ -7,13 +7,14 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from deployd.drivers.api import Deployer, Failed, InstanceStatus, Plan, ReleaseSpec, Routed, ServiceRef, Wait
+from deployd.drivers.api import Deployer, Failed, InstanceStatus, ReleaseSpec, Routed, ServiceRef, Wait
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
+from deployd.engine.foreseeing import foresee, refusal
 from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.engine.provisioning import provide
 from deployd.engine.routing import drain_seconds, route, unroute
 from deployd.engine.services import release_spec
-from deployd.engine.wiring import literals
 from deployd.errors import InputError, NotFound
 from deployd.machines import RUNNERS
 from deployd.model.facts import DeploymentFacts, ServiceFacts, Source
@@ -26,7 +27,7 @@ from deployd.store import machines, releases
 from deployd.store.codec import encode
 from deployd.store.commit import Birth, Post
 
-__all__ = ["ACTS", "answer", "facts_of", "hash_plan", "refusal"]
+__all__ = ["ACTS", "answer", "facts_of", "hash_plan"]
 
 _RUNNER = RUNNERS[MachineKind.DEPLOYMENT]
 _LOOKS = 12  # at the health of a new release in one act, so that a quick start is seen at once
@@ -44,15 +45,6 @@ def facts_of(machine: Machine) -> DeploymentFacts:
 def hash_plan(spec: ServiceSpec, source: Source, actions: tuple[str, ...]) -> str:
     """What an approval holds for: the same files, the same specification, the same actions."""
     return hashlib.sha256(encode([spec, source, actions]).encode()).hexdigest()[:16]
-
-
-def refusal(plan: Plan) -> Reason | None:
-    """The refusals of a plan as one reason."""
-    if not plan.refusals:
-        return None
-    first, *others = plan.refusals
-    evidence = "\n".join([first.evidence, *(f"{one.summary} {one.remedy}" for one in others)]).strip()
-    return replace(first, evidence=evidence)
 
 
 async def _where(context: Context, machine: Machine) -> tuple[Deployer, ServiceRef]:
@@ -99,8 +91,7 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     deployer, service = await _where(context, machine)
     assert facts.source.tree is not None
     folder = await context.tree(facts.source.tree)
-    release = ReleaseSpec(machine.id, 0, facts.spec, tree=folder, env=literals(facts.spec))
-    planned = await deployer.plan(service, release)
+    planned = await foresee(context, deployer, service, ReleaseSpec(machine.id, 0, facts.spec, tree=folder))
     if (reason := refusal(planned)) is not None:
         return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     facts = replace(
@@ -141,8 +132,8 @@ async def build(context: Context, machine: Machine) -> Outcome:
 
 
 async def provision(context: Context, machine: Machine) -> Outcome:
-    """Provisioning: what the service requires is there. From the next state on something may run."""
-    return Go("provisioned", facts=replace(facts_of(machine), touched=True))
+    """Provisioning: what the service needs is there. From the next state on something may run."""
+    return await provide(context, machine)
 
 
 async def release(context: Context, machine: Machine) -> Outcome:
@@ -314,6 +305,8 @@ def _retry(machine: Machine, request: Request) -> Birth:
         requested_by=request.actor,
         purpose="rollback" if back else "retry",
         release_id=before.release_id if back else None,
+        resources=(),
+        asked=(),
         restores=None,
         touched=False,
         healthy_by=None,

@@ -18,7 +18,6 @@ from deployd.machines.table import EXPIRE, State
 from deployd.model.actor import ENGINE
 from deployd.model.machine import Request
 from deployd.model.reason import Fault, Reason
-from deployd.model.state import MachineKind, ServiceState
 from deployd.store import machines
 from deployd.store.commit import Step
 from deployd.store.machines import Claimed
@@ -206,7 +205,7 @@ class Holding:
                 due=self.due,
                 deadline=deadline,
                 settled=target.settled and go is not None,
-                frees_name=target.name == ServiceState.RETIRED and machine.kind is MachineKind.SERVICE,
+                frees_name=target.final,
                 reason=None if go is None else go.reason,
                 births=outcome.births,
                 posts=outcome.posts,

@@ -11,8 +11,9 @@ from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.holding import WAKE
 from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.engine.provisioning import awake, give_back
 from deployd.engine.routing import keep_route, unroute
-from deployd.engine.wiring import literals
+from deployd.engine.wiring import environment
 from deployd.errors import NotFound
 from deployd.machines import RUNNERS
 from deployd.model.actor import ENGINE
@@ -44,12 +45,21 @@ async def reference(context: Context, machine: Machine) -> ServiceRef:
 
 
 async def release_spec(context: Context, world_id: int, release_id: UUID) -> ReleaseSpec:
-    """A release as drivers take it, its tree laid out. Raises NotFound."""
+    """A release as drivers take it: its tree laid out, its references resolved now. Raises NotFound."""
     release = await releases.get(context.db, world_id, release_id)
     if release is None or release.source.tree is None:
         raise NotFound(f"there is no release {release_id}")
     tree = await context.tree(release.source.tree)
-    return ReleaseSpec(release.id, release.number, release.spec, tree=tree, env=literals(release.spec))
+    env = await environment(context, world_id, release.spec)
+    return ReleaseSpec(
+        release.id,
+        release.number,
+        release.spec,
+        tree=tree,
+        env=env.values,
+        secrets=env.secrets,
+        missing=env.missing,
+    )
 
 
 # -- acts
@@ -76,23 +86,32 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
             return Stay()
         deployment = await machines.get(context.db, machine.world_id, deployment_id)
         facts = replace(facts, current=None)
+        asked: tuple[UUID, ...] = ()
         if deployment is not None and deployment.state == DeploymentState.SUCCEEDED:
             assert isinstance(deployment.facts, DeploymentFacts)
-            release_id = deployment.facts.release_id
+            release_id, held = deployment.facts.release_id, deployment.facts.resources
+            dropped = [one for one in facts.resources if one not in held]
             facts = replace(
                 facts,
                 previous=facts.serving if facts.serving != release_id else facts.previous,
                 serving=release_id,
                 suspended=False,
+                resources=held,
                 health=Health.HEALTHY,
                 address=deployment.facts.address,
                 url=deployment.facts.url,
                 reason=None,
             )
-            return Go("serve", facts=facts)
+            return Go("serve", facts=facts, posts=give_back(machine.world_id, machine.id, dropped))
+        if deployment is not None and isinstance(deployment.facts, DeploymentFacts):
+            asked = deployment.facts.resources
+    else:
+        asked = ()
+    # What only the attempt that came to nothing needs is given back.
+    posts = give_back(machine.world_id, machine.id, (one for one in asked if one not in facts.resources))
     if facts.suspended:
-        return Go("pause", facts=facts)
-    return Go("withdraw" if facts.serving is None else "serve", facts=facts)
+        return Go("pause", facts=facts, posts=posts)
+    return Go("withdraw" if facts.serving is None else "serve", facts=facts, posts=posts)
 
 
 async def watch_over(context: Context, machine: Machine) -> Outcome:
@@ -125,7 +144,15 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
     soon = timedelta(seconds=0.5) if mine.health is Health.PROGRESSING else None
     if _told(seen) == _told(facts):
         return Stay(after=soon, facts=seen)
-    return Go("report", facts=seen, reason=_news(facts, seen, mine))
+    posts: tuple[Post, ...] = ()
+    if seen.health is Health.DEGRADED and facts.health is not Health.DEGRADED:
+        posts = _wake(machine, facts)  # it may be for want of one of them
+    return Go("report", facts=seen, reason=_news(facts, seen, mine), posts=posts)
+
+
+def _wake(machine: Machine, facts: ServiceFacts) -> tuple[Post, ...]:
+    """Its resources look at once how they do, and whether they are needed."""
+    return tuple(Post(machine.world_id, one, WAKE, ENGINE) for one in facts.resources)
 
 
 def _told(facts: ServiceFacts) -> tuple[object, ...]:
@@ -147,6 +174,9 @@ async def _restore(context: Context, deployer: Deployer, service: ServiceRef, ma
     """What is served is missing, or something else runs beside it: put that right."""
     facts = facts_of(machine)
     assert facts.serving is not None
+    if posts := await awake(context, machine, facts.resources):
+        waiting = Reason("WAITING_FOR_RESOURCES", f"service {facts.name} waits for its resources")
+        return Stay(timedelta(seconds=0.5), replace(facts, reason=waiting), posts=posts)
     release = await release_spec(context, machine.world_id, facts.serving)
     progress = await deployer.apply(service, release, alone=True)
     if isinstance(progress, Wait):
@@ -178,16 +208,18 @@ async def stop(context: Context, machine: Machine) -> Outcome:
     if isinstance(progress, Failed):
         return Stay(facts=replace(facts, reason=progress.reason))
     assert isinstance(progress, Done)
+    posts = give_back(machine.world_id, machine.id, facts.resources) if retiring else ()
     facts = replace(
         facts,
         suspended=not retiring,
+        resources=() if retiring else facts.resources,
         health=Health.MISSING if retiring else Health.SUSPENDED,
         address=None,
         url=None,
         pid=None,
         reason=None,
     )
-    return Go("gone" if retiring else "stopped", facts=facts)
+    return Go("gone" if retiring else "stopped", facts=facts, posts=posts)
 
 
 # -- requests

@@ -75,6 +75,8 @@ class ServiceFacts:
     """The newest deployment that waits."""
     serving: UUID | None = None
     """The release it serves."""
+    resources: tuple[UUID, ...] = ()
+    """Those that the release it serves needs."""
     previous: UUID | None = None
     """The release it served before: where `rollback` leads when no other is named."""
     wish: str | None = None
@@ -107,6 +109,10 @@ class DeploymentFacts:
     """A trigger asked for it, not a person: it never replaces something newer of the same branch."""
     fingerprint: str = ""
     """Of everything that the service is made of (see Release)."""
+    resources: tuple[UUID, ...] = ()
+    """Those that its release needs, once they are asked for."""
+    asked: tuple[UUID, ...] = ()
+    """Those of them that it asked to try again after they had failed: once each."""
     release_id: UUID | None = None
     """Known from the start when it goes back to a release; else its own, once built."""
     restores: UUID | None = None
@@ -168,6 +174,8 @@ class ResourceFacts:
     """The services that have it."""
     suspended: bool = False
     """Whatever runs for it is stopped, its data is kept: nobody who has it runs."""
+    unwell_since: datetime | None = None
+    """Since when it has not been well, while it should be."""
     settings: Mapping[str, object] = field(default_factory=dict)
     ownership: Ownership = Ownership.MANAGED
     outputs: tuple[str, ...] = ()

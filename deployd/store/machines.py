@@ -18,7 +18,7 @@ from deployd.store.database import Database
 __all__ = [
     "Claimed",
     "claim",
-    "count_retired",
+    "count_ended",
     "find",
     "get",
     "get_held",
@@ -126,9 +126,9 @@ async def get_named(db: Database, world_id: int, kind: MachineKind, name: str) -
     return to_machine(rows[0]) if rows else None
 
 
-async def count_retired(db: Database, world_id: int, name: str) -> int:
-    """How many services of this name have retired: the generation of the next."""
-    rows = await db.fetch("count_retired", world_id, name)
+async def count_ended(db: Database, world_id: int, kind: MachineKind, name: str) -> int:
+    """How many services or resources of this name have ended: the generation of the next."""
+    rows = await db.fetch("count_ended", world_id, kind, name)
     return int(rows[0]["count"])
 
 

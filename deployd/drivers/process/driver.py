@@ -73,6 +73,8 @@ class ProcessDeployer:
             (one for one in await self._instances(service) if one.release_id == release.release_id), None
         )
         if running is None or not running.alive or running.stopping:
+            if release.missing is not None:
+                return Failed(release.missing)
             user = await _blocking(lambda: self.client.user_of(service))
             home = self.client.own_home(service)
             prepared = await _blocking(lambda: prepare(service, release, self.config, user, home))

@@ -76,10 +76,10 @@ select world_id, id, kind, state, name, service_id, change_id, placement, versio
        deadline_at, created_at, updated_at, facts::text as facts
 from machines where world_id = $1 and kind = $2 and name = $3;
 
--- name: count_retired
--- How many services of this name there were before: the generation of the next one.
+-- name: count_ended
+-- How many of this kind and name have ended: the generation of the next one.
 select count(*) from machines
-where world_id = $1 and kind = 'service' and state = 'retired' and facts ->> 'name' = $2;
+where world_id = $1 and kind = $2 and name is null and facts ->> 'name' = $3;
 
 -- name: list_kind
 select world_id, id, kind, state, name, service_id, change_id, placement, version, fence, attempt,

@@ -1,0 +1,70 @@
+"""What a deployment would do, and whatever can be known to be wrong with it, before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from deployd.drivers.api import Deployer, Plan, ReleaseSpec, ServiceRef, Supports
+from deployd.engine.context import Context
+from deployd.engine.provisioning import planned
+from deployd.engine.wiring import environment
+from deployd.model.reason import Reason
+from deployd.model.spec import ServiceSpec
+
+__all__ = ["foresee", "refusal"]
+
+
+async def foresee(context: Context, deployer: Deployer, service: ServiceRef, release: ReleaseSpec) -> Plan:
+    """The driver's plan of this release, with what its resources need and what its world cannot do."""
+    spec = release.spec
+    routed = await context.router(service.world_id) is not None
+    refusals = list(unsupported(spec, deployer.supports, service.world, routed=routed))
+    lines, reasons = await planned(context, service.world_id, service.service_id, spec)
+    if refusals or reasons:
+        return Plan(refusals=(*refusals, *reasons))
+    env = await environment(context, service.world_id, spec, addresses=False)
+    made = await deployer.plan(service, replace(release, env=env.values, secrets=env.secrets))
+    return replace(made, actions=(*lines, *made.actions))
+
+
+def refusal(plan: Plan) -> Reason | None:
+    """The refusals of a plan as one reason."""
+    if not plan.refusals:
+        return None
+    first, *others = plan.refusals
+    evidence = "\n".join([first.evidence, *(f"{one.summary} {one.remedy}" for one in others)]).strip()
+    return replace(first, evidence=evidence)
+
+
+def unsupported(spec: ServiceSpec, supports: Supports, world: str, *, routed: bool) -> Iterable[Reason]:
+    """What the manifest asks for and this world cannot do: refused, never ignored."""
+
+    def no(what: str, remedy: str) -> Reason:
+        return Reason("UNSUPPORTED", f"{spec.name}: world {world} {what}", remedy=remedy)
+
+    elsewhere = "or deploy it to another world."
+    if spec.image is not None and supports.runs != "image":
+        yield no(
+            f"runs source trees, not images such as {spec.image}",
+            "Write `build:` or `run:` instead (for this world alone: below `worlds:`), " + elsewhere,
+        )
+    if spec.rollout.strategy not in supports.rollouts:
+        can = ", ".join(sorted(supports.rollouts))
+        yield no(f"has no rollout `{spec.rollout.strategy}`", f"Use one of {can}, {elsewhere}")
+    if not routed and spec.rollout.strategy in ("canary", "blue-green"):
+        yield no(
+            f"has no entrypoint, which the rollout `{spec.rollout.strategy}` needs",
+            f"Use `rolling`, {elsewhere}",
+        )
+    if not supports.tasks:
+        for name, wanted in (("before", spec.before), ("schedule", spec.schedule)):
+            if wanted is not None:
+                yield no(f"cannot run commands once, as `{name}:` needs", f"Leave it out, {elsewhere}")
+    if not routed and spec.routes:
+        yield no("has no entrypoint, so that nothing can be routed", f"Leave `routes:` out, {elsewhere}")
+    if not routed and spec.requires:
+        yield no(
+            "gives services no addresses that stay, as `requires:` needs",
+            f"Write the addresses into `env:`, {elsewhere}",
+        )
