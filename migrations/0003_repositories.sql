@@ -2,6 +2,8 @@
 
 alter table worlds add column gates jsonb not null default '{}';
 alter table worlds add column retired_at timestamptz;
+alter table worlds drop constraint worlds_name_key;
+create unique index worlds_living on worlds (name) where retired_at is null;  -- a name can come again
 
 -- Of everything that a service is made of. Releases from before have none, and are like no other.
 alter table releases add column fingerprint text not null default '';

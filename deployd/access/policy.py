@@ -22,6 +22,10 @@ class Action(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RETIRE = "retire"
+    CREATE_WORLD = "create_world"
+    SET_GATES = "set_gates"
+    RETIRE_WORLD = "retire_world"
+    DELETE_RESOURCE = "delete_resource"
     STOP_SERVER = "stop_server"
 
 
@@ -37,6 +41,10 @@ _LEAST: dict[Action, Role] = {
     Action.RESUME: Role.DEVELOPER,
     Action.APPROVE: Role.OPERATOR,
     Action.RETIRE: Role.OPERATOR,
+    Action.CREATE_WORLD: Role.OPERATOR,
+    Action.SET_GATES: Role.OPERATOR,
+    Action.RETIRE_WORLD: Role.OPERATOR,
+    Action.DELETE_RESOURCE: Role.OPERATOR,
     Action.STOP_SERVER: Role.ADMIN,
 }
 

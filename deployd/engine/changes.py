@@ -16,6 +16,7 @@ from deployd.engine.deployments import hash_plan
 from deployd.engine.foreseeing import foresee, refusal
 from deployd.engine.naming import id_of
 from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.engine.retiring import follow_retirement, plan_retirement
 from deployd.engine.services import SETTLED_DEPLOYMENT
 from deployd.engine.taking import forget, take
 from deployd.errors import NotFound
@@ -54,6 +55,8 @@ async def accept(context: Context, machine: Machine) -> Outcome:
 async def plan(context: Context, machine: Machine) -> Outcome:
     """Planning: one snapshot for all services; whatever can be known to be wrong is known here."""
     facts = facts_of(machine)
+    if facts.purpose == "retire":
+        return await plan_retirement(context, machine)
     if facts.source.tree is None:
         # Committed before anything is made of it: a repeated act must not see newer files.
         taken = await take(context, machine.world_id, facts.source)
@@ -86,6 +89,8 @@ async def await_approval(context: Context, machine: Machine) -> Outcome:
 async def follow(context: Context, machine: Machine) -> Outcome:
     """Applying: make the deployments, then wait for the last of them."""
     facts = facts_of(machine)
+    if facts.purpose == "retire":
+        return await follow_retirement(context, machine)
     if not facts.deployments:
         if facts.cancelled:  # asked for before there was any deployment to tell
             return Go("cancelled", facts=facts)

@@ -62,6 +62,8 @@ class Operations:
         who = require(actor, Action.DEPLOY)
         place = await self.world(actor, world)
         source = source_of(directory, repository, upload)
+        if place.retired_at is not None:
+            raise Conflict(f"world {world!r} is retired", remedy="Create it anew, or name another one.")
         if not place.capabilities:
             raise InputError(f"world {world!r} cannot deploy anything: it has no capabilities")
         what: object = source.directory if source.directory is not None else source
@@ -158,7 +160,7 @@ class Operations:
         require(actor, Action.VIEW)
         world = await worlds.get(self.db, name)
         if world is None:
-            names = [one.name for one in await worlds.list_all(self.db)]
+            names = [one.name for one in await worlds.list_all(self.db) if one.retired_at is None]
             raise NotFound(f"there is no world {name!r}", remedy=_suggest(name, names))
         return world
 

@@ -12,7 +12,9 @@ import strawberry
 from deployd.access.policy import Action, require
 from deployd.drivers.api import Deployer
 from deployd.engine.bus import Bus
+from deployd.engine.infrastructure import Infrastructure
 from deployd.engine.operations import Operations
+from deployd.engine.worlds import Worlds
 from deployd.graphql.loaders import Loaders
 from deployd.model.actor import Actor
 from deployd.store.database import Database
@@ -34,6 +36,16 @@ class Api:
     bus: Bus
     deployer: Callable[[int, str], Awaitable[Deployer]]
     """The deployer behind a world's capability. Raises Unsupported."""
+
+    @property
+    def worlds(self) -> Worlds:
+        """What can be asked about worlds."""
+        return Worlds(self.operations)
+
+    @property
+    def infrastructure(self) -> Infrastructure:
+        """What can be asked about resources."""
+        return Infrastructure(self.operations)
 
 
 class Context:

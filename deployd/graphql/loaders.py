@@ -35,6 +35,7 @@ class Loaders:
         self.machines: DataLoader[Key, Machine | None] = _one(db, reads.machines, None)
         self.releases: DataLoader[Key, Release | None] = _one(db, reads.releases, None)
         self.services: DataLoader[int, list[Machine]] = _one(db, reads.services, [])
+        self.resources: DataLoader[int, list[Machine]] = _one(db, reads.resources, [])
         self.deployments: DataLoader[First, list[Machine]] = _newest(db, reads.deployments)
         self.newest_releases: DataLoader[First, list[Release]] = _newest(db, reads.newest_releases)
 

@@ -12,7 +12,15 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from deployd.model.reason import Fault
-from deployd.model.state import ChangeState, DeploymentState, Health, MachineKind, ServiceState
+from deployd.model.state import (
+    ChangeState,
+    DeploymentState,
+    Health,
+    MachineKind,
+    Ownership,
+    ResourceState,
+    ServiceState,
+)
 
 __all__ = [
     "CONFIG",
@@ -22,6 +30,8 @@ __all__ = [
     "Fault",
     "Health",
     "MachineKind",
+    "Ownership",
+    "ResourceState",
     "ServiceState",
 ]
 
@@ -113,6 +123,28 @@ _describe(
         ChangeState.PARTLY: "Some of its deployments succeeded.",
         ChangeState.FAILED: "None of its deployments succeeded, or it came to none.",
         ChangeState.CANCELLED: "Somebody cancelled it.",
+    },
+)
+_describe(
+    ResourceState,
+    "Where a piece of infrastructure stands.",
+    {
+        ResourceState.REQUESTED: "Somebody asked for it.",
+        ResourceState.CREATING: "It is being made.",
+        ResourceState.READY: "It is there and watched over.",
+        ResourceState.UPDATING: "It is being changed.",
+        ResourceState.DELETING: "It is being ended, with its data.",
+        ResourceState.DELETED: "It has ended. Its name is free again.",
+        ResourceState.FAILED: "It could not be made, changed or ended.",
+    },
+)
+_describe(
+    Ownership,
+    "Who looks after a resource.",
+    {
+        Ownership.MANAGED: "The services that have it, through deployd.",
+        Ownership.OBSERVED: "Somebody else; deployd only looks.",
+        Ownership.ORPHANED: "Nobody: no service has it any more. Its data is kept until somebody deletes it.",
     },
 )
 _describe(

@@ -20,16 +20,17 @@ from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
 from deployd.graphql.machines import MachineMutation
 from deployd.graphql.problem import explain
+from deployd.graphql.resources import ResourceMutation, ResourceQuery
 from deployd.graphql.scalars import CONFIG
 from deployd.graphql.services import ServiceMutation, ServiceQuery
 from deployd.graphql.transitions import TransitionQuery, TransitionSubscription
-from deployd.graphql.worlds import WorldQuery
+from deployd.graphql.worlds import WorldMutation, WorldQuery
 
 __all__ = ["SCHEMA", "main"]
 
 
 @strawberry.type(description="What can be looked at.")
-class Query(WorldQuery, ServiceQuery, DeploymentQuery, ChangeQuery, TransitionQuery, LogQuery):
+class Query(WorldQuery, ServiceQuery, ResourceQuery, DeploymentQuery, ChangeQuery, TransitionQuery, LogQuery):
     """All roots that ask."""
 
     @resolved(description="The server's version.")
@@ -39,7 +40,7 @@ class Query(WorldQuery, ServiceQuery, DeploymentQuery, ChangeQuery, TransitionQu
 
 
 @strawberry.type(description="What can be asked for.")
-class Mutation(ChangeMutation, MachineMutation, ServiceMutation):
+class Mutation(ChangeMutation, MachineMutation, ServiceMutation, ResourceMutation, WorldMutation):
     """All roots that change something."""
 
 

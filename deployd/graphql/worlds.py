@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self, TypeAlias
 
 import strawberry
 
+from deployd.errors import InputError, NotFound
+from deployd.graphql.changes import Change, DeployResult
 from deployd.graphql.context import Info
 from deployd.graphql.cursor import Cursor
-from deployd.graphql.fields import resolved
-from deployd.graphql.problem import or_none
+from deployd.graphql.fields import mutation, resolved
+from deployd.graphql.problem import Problem, attempt, or_none
+from deployd.graphql.resources import Resource
 from deployd.graphql.scalars import CursorText
 from deployd.graphql.services import Service, ServiceName
 from deployd.graphql.transitions import WorldName
@@ -18,7 +21,7 @@ from deployd.model import world as words
 from deployd.model.state import MachineKind
 from deployd.store import machines
 
-__all__ = ["Capability", "World", "WorldQuery"]
+__all__ = ["Capability", "Gate", "World", "WorldMutation", "WorldQuery", "WorldResult"]
 
 
 @strawberry.type(description="Something that a world can do. Its configuration is the operator's own.")
@@ -30,6 +33,15 @@ class Capability:
     approval: bool = strawberry.field(description="Whether deployments through it wait for an approval.")
 
 
+@strawberry.type(description="Named firewall rules. What a gate does not allow is refused.")
+class Gate:
+    """The model's Gate, under its name."""
+
+    name: str = strawberry.field(description="As routes name it.")
+    allow: list[str] = strawberry.field(description="Networks that may come in, in CIDR notation.")
+    ports: list[int] = strawberry.field(description="Ports of the entrypoint; none: all that it has.")
+
+
 @strawberry.type(description="A named place that services run in.")
 class World:
     """The model's World."""
@@ -38,7 +50,9 @@ class World:
     name: str = strawberry.field(description="Its name.")
     ephemeral: bool = strawberry.field(description="Whether its data may go with it.")
     created_at: datetime = strawberry.field(description="When it was made.")
+    retired_at: datetime | None = strawberry.field(description="When it ended, if it has.")
     capabilities: list[Capability] = strawberry.field(description="What it can do.")
+    gates: list[Gate] = strawberry.field(description="Who may come in: rules that routes name.")
 
     @classmethod
     def of(cls, one: words.World) -> Self:
@@ -48,6 +62,11 @@ class World:
             name=one.name,
             ephemeral=one.ephemeral,
             created_at=one.created_at,
+            retired_at=one.retired_at,
+            gates=[
+                Gate(name=name, allow=list(gate.allow), ports=list(gate.ports))
+                for name, gate in one.gates.items()
+            ],
             capabilities=[
                 Capability(name=name, driver=each.driver, approval=each.approval)
                 for name, each in one.capabilities.items()
@@ -64,6 +83,11 @@ class World:
         db = info.context.api.db
         found = await machines.get_named(db, self.model.world_id, MachineKind.SERVICE, name)
         return None if found is None else Service.of(found, self.model.name)
+
+    @resolved(description="Its living resources, by name.")
+    async def resources(self, info: Info) -> list[Resource]:
+        found = await info.context.loaders.resources.load(self.model.world_id)
+        return [Resource.of(one, self.model.name) for one in found]
 
     @resolved(description="The present end of its transitions: read on from here for what comes.")
     async def cursor(self, info: Info) -> CursorText:
@@ -85,3 +109,77 @@ class WorldQuery:
         context = info.context
         found = await or_none(context.operations.world(context.actor, name))
         return None if found is None else World.of(found)
+
+
+@strawberry.input(description="Named firewall rules.")
+class GateInput:
+    """One gate of `setGates`."""
+
+    name: str = strawberry.field(description="As routes will name it.")
+    allow: list[str] = strawberry.field(description="Networks that may come in, such as 203.0.113.0/24.")
+    ports: list[int] = strawberry.field(
+        default_factory=list, description="Ports of the entrypoint; none: all that it has."
+    )
+
+
+WorldResult: TypeAlias = Annotated[
+    World | Problem, strawberry.union("WorldResult", description="The world, or why it was refused.")
+]
+
+
+@strawberry.type
+class WorldMutation:
+    """Making, changing and ending worlds."""
+
+    @mutation(description="Make a world that can do what another one can.")
+    async def create_world(
+        self,
+        info: Info,
+        name: WorldName,
+        like: Annotated[
+            str, strawberry.argument(description="The world whose capabilities it gets.")
+        ] = "local",
+        ephemeral: Annotated[
+            bool, strawberry.argument(description="Whether its data goes with it when it is retired.")
+        ] = False,
+    ) -> WorldResult:
+        context = info.context
+
+        async def ask() -> World:
+            made = await context.api.worlds.create(context.actor, name, like, ephemeral=ephemeral)
+            return World.of(made)
+
+        async def where(error: InputError) -> list[str]:
+            return ["like"] if isinstance(error, NotFound) else ["name"]
+
+        return await attempt(ask(), where)
+
+    @mutation(description="The world's gates are these from now on.")
+    async def set_gates(
+        self,
+        info: Info,
+        world: WorldName,
+        gates: Annotated[list[GateInput], strawberry.argument(description="All of them.")],
+    ) -> WorldResult:
+        context = info.context
+        wanted = {one.name: words.Gate(tuple(one.allow), tuple(one.ports)) for one in gates}
+
+        async def ask() -> World:
+            return World.of(await context.api.worlds.set_gates(context.actor, world, wanted))
+
+        async def where(error: InputError) -> list[str]:
+            return ["world"] if isinstance(error, NotFound) else ["gates"]
+
+        return await attempt(ask(), where)
+
+    @mutation(description="End a world: its services, and if it is ephemeral its resources with their data.")
+    async def retire_world(self, info: Info, world: WorldName) -> DeployResult:
+        context = info.context
+
+        async def ask() -> Change:
+            return Change.of(await context.api.worlds.retire(context.actor, world))
+
+        async def where(_: InputError) -> list[str]:
+            return ["world"]
+
+        return await attempt(ask(), where)

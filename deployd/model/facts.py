@@ -143,6 +143,8 @@ class ChangeFacts:
     requested_by: str
     services: tuple[str, ...] = ()
     """Those asked for, affected or not; none: those of the manifest that are affected."""
+    purpose: str = "deploy"
+    """`deploy`; or `retire`: its world ends."""
     everything: bool = False
     """All services of the manifest, affected or not."""
     automatic: bool = False
@@ -150,6 +152,8 @@ class ChangeFacts:
     unaffected: tuple[str, ...] = ()
     """Services that serve already what this would deploy, or something newer."""
     deployments: tuple[UUID, ...] = ()
+    deleted: tuple[UUID, ...] = ()
+    """Resources that it asked to end, with their world."""
     plan: tuple[str, ...] = ()
     """What it will do, for people, one line each."""
     hashes: Mapping[str, str] = field(default_factory=dict)
@@ -168,6 +172,7 @@ class ResourceFacts:
     name: str
     type: str
     capability: str
+    settings: Mapping[str, object] = field(default_factory=dict)
     slug: str = ""
     """By which it was asked for."""
     users: tuple[UUID, ...] = ()
@@ -176,7 +181,6 @@ class ResourceFacts:
     """Whatever runs for it is stopped, its data is kept: nobody who has it runs."""
     unwell_since: datetime | None = None
     """Since when it has not been well, while it should be."""
-    settings: Mapping[str, object] = field(default_factory=dict)
     ownership: Ownership = Ownership.MANAGED
     outputs: tuple[str, ...] = ()
     """Their names."""

@@ -20,6 +20,7 @@ __all__ = [
     "machines",
     "newest_releases",
     "releases",
+    "resources",
     "services",
 ]
 
@@ -47,6 +48,14 @@ async def services(db: Database, world_ids: Sequence[int]) -> dict[int, list[Mac
     """The living services of each world, by name; a world without any is left out."""
     found: dict[int, list[Machine]] = {}
     for row in await db.fetch("read_services", list(world_ids)):
+        found.setdefault(row["world_id"], []).append(to_machine(row))
+    return found
+
+
+async def resources(db: Database, world_ids: Sequence[int]) -> dict[int, list[Machine]]:
+    """The living resources of each world, by name; a world without any is left out."""
+    found: dict[int, list[Machine]] = {}
+    for row in await db.fetch("read_resources", list(world_ids)):
         found.setdefault(row["world_id"], []).append(to_machine(row))
     return found
 

@@ -11,7 +11,7 @@ from deployd.model.world import Capability, Gate, World
 from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 
-__all__ = ["add", "add_capability", "get", "head", "list_all"]
+__all__ = ["add", "add_capability", "get", "head", "list_all", "retire", "set_gates"]
 
 
 def _world(row: asyncpg.Record) -> World:
@@ -39,14 +39,24 @@ async def add_capability(db: Database, world: str, name: str, capability: Capabi
     await db.execute("add_capability", world, name, encode(capability))
 
 
+async def retire(db: Database, world_id: int) -> None:
+    """The world has ended; so it may have before."""
+    await db.execute("retire_world", world_id)
+
+
+async def set_gates(db: Database, world_id: int, gates: Mapping[str, Gate]) -> None:
+    """The world's gates are these."""
+    await db.execute("set_gates", world_id, encode(gates))
+
+
 async def get(db: Database, name: str) -> World | None:
-    """The world of this name."""
+    """The world of this name: the living one, or else the last that ended."""
     rows = await db.fetch("get_world", name)
     return _world(rows[0]) if rows else None
 
 
 async def list_all(db: Database) -> list[World]:
-    """All worlds, by name."""
+    """All worlds, by name, also those that have ended."""
     return [_world(row) for row in await db.fetch("list_worlds")]
 
 

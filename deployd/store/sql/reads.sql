@@ -17,6 +17,13 @@ select world_id, id, kind, state, name, service_id, change_id, placement, versio
 from machines where world_id = any($1::bigint[]) and kind = 'service' and name is not null
 order by name;
 
+-- name: read_resources
+-- The living resources of worlds, by name.
+select world_id, id, kind, state, name, service_id, change_id, placement, version, fence, attempt,
+       deadline_at, created_at, updated_at, facts::text as facts
+from machines where world_id = any($1::bigint[]) and kind = 'resource' and name is not null
+order by name;
+
 -- name: read_deployments
 -- The newest few of each service, newest first.
 select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.placement, m.version,

@@ -1,0 +1,97 @@
+"""What can be asked about worlds: made, told who may come in, ended."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deployd.access.policy import Action, require
+from deployd.engine.birth import birth
+from deployd.engine.operations import Operations
+from deployd.errors import Conflict, InputError
+from deployd.model.actor import Actor
+from deployd.model.facts import ChangeFacts, Source
+from deployd.model.identifier import new_id
+from deployd.model.machine import Machine
+from deployd.model.world import SYSTEM, Gate, World
+from deployd.store import machines, worlds
+from deployd.store.codec import encode
+
+__all__ = ["Worlds"]
+
+_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """Made once, in the composition root."""
+
+    operations: Operations
+
+    async def create(self, actor: Actor | None, name: str, like: str, *, ephemeral: bool) -> World:
+        """A new world that can do what the world `like` can. One of this name must not live.
+
+        Raises InputError, Conflict, NotFound, Unauthenticated, Forbidden.
+        """
+        require(actor, Action.CREATE_WORLD)
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f"{name[:80]!r} is no name for a world",
+                remedy="Take up to 63 lower-case letters, digits and inner hyphens; the first one a letter.",
+            )
+        model = await self.operations.world(actor, like)
+        there = await worlds.get(self.operations.db, name)
+        if there is not None and there.retired_at is None:
+            raise Conflict(f"there is a world {name!r} already", remedy="Take another name, or use that one.")
+        await worlds.add(self.operations.db, name, model.capabilities, ephemeral=ephemeral)
+        return await self.operations.world(actor, name)
+
+    async def set_gates(self, actor: Actor | None, world: str, gates: Mapping[str, Gate]) -> World:
+        """The world's gates are these from now on.
+
+        Raises InputError, NotFound, Unauthenticated, Forbidden.
+        """
+        require(actor, Action.SET_GATES)
+        place = await self.operations.world(actor, world)
+        for name, gate in gates.items():
+            _check_gate(name, gate)
+        await worlds.set_gates(self.operations.db, place.world_id, gates)
+        return await self.operations.world(actor, world)
+
+    async def retire(self, actor: Actor | None, world: str) -> Machine:
+        """End a world for good; the change that does it.
+
+        Raises Conflict, NotFound, Unauthenticated, Forbidden.
+        """
+        who = require(actor, Action.RETIRE_WORLD)
+        place = await self.operations.world(actor, world)
+        if place.name in (SYSTEM, "local"):
+            raise Conflict(f"world {place.name!r} is deployd's own and stays")
+        digest = hashlib.sha256(encode(["retire", str(place.uid)]).encode()).hexdigest()
+        facts = ChangeFacts(Source(), digest, who.name, purpose="retire")
+        made = birth(place.world_id, new_id(), facts, who.name)
+        await self.operations.commit.store(births=(made,))
+        change = await machines.get(self.operations.db, place.world_id, made.id)
+        assert change is not None
+        return change
+
+
+def _check_gate(name: str, gate: Gate) -> None:
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name[:80]!r} is no name for a gate", remedy="Take lower-case letters and hyphens."
+        )
+    for network in gate.allow:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise InputError(
+                f"gate {name}: {network[:80]!r} is no network: {error}",
+                remedy="Write it such as 203.0.113.0/24 or 2001:db8::/32; 0.0.0.0/0 and ::/0 are everybody.",
+            ) from error
+    for port in gate.ports:
+        if not 1 <= port <= 65_535:
+            raise InputError(f"gate {name}: {port} is no port", remedy="Take numbers from 1 to 65535.")

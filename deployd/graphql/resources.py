@@ -1,0 +1,111 @@
+"""Resources: pieces of infrastructure, how they do, and who has them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Self, TypeAlias
+
+import strawberry
+
+from deployd.errors import InputError
+from deployd.graphql.context import Info
+from deployd.graphql.fields import mutation, resolved
+from deployd.graphql.problem import Problem, attempt, or_none
+from deployd.graphql.scalars import Health, Ownership, ResourceState
+from deployd.graphql.transitions import Reason, WorldName
+from deployd.model.facts import ResourceFacts, ServiceFacts
+from deployd.model.machine import Machine
+
+__all__ = ["Resource", "ResourceMutation", "ResourceQuery", "ResourceResult"]
+
+ResourceName = Annotated[
+    str, strawberry.argument(description="Its name in that world: `cart/db`, or the shared one.")
+]
+
+
+@strawberry.type(description="A piece of infrastructure in a world. Its outputs' values never come out.")
+class Resource:
+    """A machine of that kind."""
+
+    machine: strawberry.Private[Machine]
+    id: strawberry.ID = strawberry.field(description="Names it; another resource of this name has another.")
+    name: str = strawberry.field(description="`SERVICE/NAME`, or the name under which services share it.")
+    world: str = strawberry.field(description="The name of its world.")
+    slug: str = strawberry.field(description="By which it was asked for.")
+    type: str = strawberry.field(description="What it is to those who use it.")
+    state: ResourceState = strawberry.field(description="Where it stands.")
+    health: Health = strawberry.field(description="How it does.")
+    ownership: Ownership = strawberry.field(description="Who looks after it.")
+    outputs: list[str] = strawberry.field(description="The names of what references may name.")
+    reason: Reason | None = strawberry.field(description="Why it is as it is.")
+    created_at: datetime = strawberry.field(description="When it first came to be.")
+    updated_at: datetime = strawberry.field(description="When it was last written.")
+
+    @classmethod
+    def of(cls, machine: Machine, world: str) -> Self:
+        """The resource as it is committed; `world` is the name of its world."""
+        facts = _facts(machine)
+        return cls(
+            machine=machine,
+            id=strawberry.ID(str(machine.id)),
+            name=facts.name,
+            world=world,
+            slug=facts.slug,
+            type=facts.type,
+            state=ResourceState(machine.state),
+            health=facts.health,
+            ownership=facts.ownership,
+            outputs=list(facts.outputs),
+            reason=Reason.of(facts.reason),
+            created_at=machine.created_at,
+            updated_at=machine.updated_at,
+        )
+
+    @resolved(description="The names of the services that have it.")
+    async def services(self, info: Info) -> list[str]:
+        keys = [(self.machine.world_id, one) for one in _facts(self.machine).users]
+        found = await asyncio.gather(*(info.context.loaders.machines.load(key) for key in keys))
+        return sorted(one.facts.name for one in found if one and isinstance(one.facts, ServiceFacts))
+
+
+def _facts(machine: Machine) -> ResourceFacts:
+    assert isinstance(machine.facts, ResourceFacts)
+    return machine.facts
+
+
+ResourceResult: TypeAlias = Annotated[
+    Resource | Problem,
+    strawberry.union(
+        "ResourceResult", description="The resource as it was just before, or why it was refused."
+    ),
+]
+
+
+@strawberry.type
+class ResourceQuery:
+    """Asking once."""
+
+    @resolved(description="The living resource of this name.")
+    async def resource(self, info: Info, world: WorldName, name: ResourceName) -> Resource | None:
+        context = info.context
+        found = await or_none(context.api.infrastructure.resource(context.actor, world, name))
+        return None if found is None else Resource.of(found, world)
+
+
+@strawberry.type
+class ResourceMutation:
+    """Asking something of a resource. The answer comes once the request is durable; follow what it does."""
+
+    @mutation(description="Delete a resource with its data: only one that no service has any more.")
+    async def delete_resource(self, info: Info, world: WorldName, name: ResourceName) -> ResourceResult:
+        context = info.context
+
+        async def ask() -> Resource:
+            return Resource.of(await context.api.infrastructure.delete(context.actor, world, name), world)
+
+        async def where(_: InputError) -> list[str]:
+            there = await or_none(context.operations.world(context.actor, world))
+            return ["world"] if there is None else ["name"]
+
+        return await attempt(ask(), where)
