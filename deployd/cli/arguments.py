@@ -40,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     _deploying(verb)
     _looking(verb)
     _steering(verb)
+    _worlds(verb)
+    _resources(verb)
     verb("version", "looking:version", "say the version of this program and of the server")
     return top
 
@@ -132,6 +134,61 @@ def _steering(verb: Verb) -> None:
         one = verb(name, f"steering:{name}", text)
         one.add_argument("service", metavar="SERVICE")
         _no_wait(one)
+
+
+def _parts(one: argparse.ArgumentParser) -> Callable[[str, str, str], argparse.ArgumentParser]:
+    """The verbs below a noun: `world create`."""
+    parts = one.add_subparsers(title="verbs", metavar="VERB", dest="part", required=True)
+    common = _common()
+
+    def part(name: str, run: str, text: str) -> argparse.ArgumentParser:
+        made = parts.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[common], allow_abbrev=False
+        )
+        made.set_defaults(run=f"deployd.cli.{run}")
+        return made
+
+    return part
+
+
+def _worlds(verb: Verb) -> None:
+    part = _parts(verb("world", "worlds:list_worlds", "list, create and retire worlds; set their gates"))
+    part("list", "worlds:list_worlds", "list the worlds")
+    create = part("create", "worlds:create", "make a world")
+    create.add_argument("name", metavar="NAME")
+    create.add_argument(
+        "--like", default="local", metavar="WORLD", help="the world whose capabilities it gets (local)"
+    )
+    create.add_argument(
+        "--ephemeral", action="store_true", help="its data goes with it when it is retired: a preview"
+    )
+    retire = part("retire", "worlds:retire", "end a world: its services, and its data if it is ephemeral")
+    retire.add_argument("name", metavar="NAME")
+    _no_wait(retire)
+    gate = part("gate", "worlds:gate", "show the world's gates, or set or remove one")
+    gate.add_argument("name", nargs="?", metavar="NAME")
+    gate.add_argument(
+        "--allow", action="append", default=[], metavar="NETWORK", help="who may come in; may be repeated"
+    )
+    gate.add_argument(
+        "--port",
+        action="append",
+        type=_count,
+        default=[],
+        metavar="N",
+        help="only by this port; may be repeated",
+    )
+    gate.add_argument("--remove", action="store_true", help="remove the gate")
+
+
+def _resources(verb: Verb) -> None:
+    part = _parts(verb("resource", "resources:list_resources", "list resources; delete one by its name"))
+    part("list", "resources:list_resources", "list the world's resources")
+    delete = part(
+        "delete", "resources:delete", "delete a resource with its data, which no service has any more"
+    )
+    delete.add_argument("name", metavar="NAME")
+    _no_wait(delete)
 
 
 def _machine(one: argparse.ArgumentParser) -> None:

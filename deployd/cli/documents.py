@@ -6,15 +6,22 @@ __all__ = [
     "APPROVE",
     "CANCEL",
     "CHANGE",
+    "CREATE_WORLD",
+    "DELETE_RESOURCE",
     "DEPLOY",
     "DEPLOYMENT",
     "FOLLOW_LOGS",
+    "GATES",
     "HISTORY",
     "LOGS",
+    "RESOURCE",
+    "RESOURCES",
+    "RETIRE_WORLD",
     "RETRY",
     "ROLLBACK",
     "SERVICE",
     "SERVICES",
+    "SET_GATES",
     "STEER",
     "TRANSITIONS",
     "VERSION",
@@ -35,13 +42,48 @@ _SERVICE = f"""{{
   deployments(first: 1) {{ id state requestedAt reason {_REASON} }}
 }}"""
 
+_RESOURCE = f"""{{
+  id name world slug type state health ownership outputs services boundToHost createdAt updatedAt
+  reason {_REASON}
+}}"""
+
 VERSION = "query Version { version }"
 
 WORLD = "query World($world: String!) { world(name: $world) { name cursor } }"
 
-WORLDS = "query Worlds { worlds { name services { name state } } }"
+WORLDS = """query Worlds { worlds {
+  name ephemeral createdAt retiredAt capabilities { name driver } services { name state } resources { name }
+} }"""
 
-SERVICES = f"query Services($world: String!) {{ world(name: $world) {{ name services {_SERVICE} }} }}"
+RESOURCES = f"query Resources($world: String!) {{ world(name: $world) {{ name resources {_RESOURCE} }} }}"
+
+RESOURCE = (
+    f"query Resource($world: String!, $name: String!) {{ resource(world: $world, name: $name) {_RESOURCE} }}"
+)
+
+GATES = "query Gates($world: String!) { world(name: $world) { name gates { name allow ports } } }"
+
+CREATE_WORLD = f"""mutation CreateWorld($name: String!, $like: String!, $ephemeral: Boolean!) {{
+  createWorld(name: $name, like: $like, ephemeral: $ephemeral) {{
+    __typename ... on World {{ name ephemeral createdAt }} {_PROBLEM}
+  }}
+}}"""
+
+RETIRE_WORLD = f"""mutation RetireWorld($world: String!) {{
+  retireWorld(world: $world) {{ __typename ... on Change {{ id }} {_PROBLEM} }}
+}}"""
+
+SET_GATES = f"""mutation SetGates($world: String!, $gates: [GateInput!]!) {{
+  setGates(world: $world, gates: $gates) {{
+    __typename ... on World {{ name gates {{ name allow ports }} }} {_PROBLEM}
+  }}
+}}"""
+
+DELETE_RESOURCE = f"""mutation DeleteResource($world: String!, $name: String!) {{
+  deleteResource(world: $world, name: $name) {{ __typename ... on Resource {{ id name }} {_PROBLEM} }}
+}}"""
+
+SERVICES = f"query Services($world: String!) {{ world(name: $world) {{ name services {_SERVICE} resources {_RESOURCE} }} }}"
 
 SERVICE = (
     f"query Service($world: String!, $name: String!) {{ service(world: $world, name: $name) {_SERVICE} }}"

@@ -10,6 +10,7 @@ from deployd.cli.client import Client, Json
 from deployd.cli.exits import ExitCode, ServerUnreachable
 from deployd.cli.options import Options
 from deployd.cli.progress import word
+from deployd.cli.resources import rested
 from deployd.cli.session import client_of, console_of, stuck, until
 from deployd.cli.steering import suspended
 from deployd.cli.terminal import Console
@@ -41,6 +42,8 @@ async def down(options: Options, arguments: argparse.Namespace) -> int:
         try:
             async with client_of(options) as client:
                 names = await _suspend_all(client, console, options.world)
+                if still := await rested(client, options.world):
+                    _say(console, f"still running: {', '.join(still)}; see: deployd resource list")
                 elsewhere = await _elsewhere(client, options.world)
             break
         except ServerUnreachable:

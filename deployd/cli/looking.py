@@ -12,6 +12,7 @@ from deployd.cli.exits import ExitCode, ServerUnreachable
 from deployd.cli.options import Options
 from deployd.cli.progress import BAD, GIVEN_UP, word
 from deployd.cli.render import age, health_style, table
+from deployd.cli.resources import show
 from deployd.cli.session import client_of, console_of, service_of
 from deployd.cli.terminal import Console, clean, cut, error_block
 from deployd.errors import NotFound
@@ -50,12 +51,16 @@ async def status(options: Options, arguments: argparse.Namespace) -> int:
     if data["world"] is None:
         raise NotFound(f"there is no world {options.world!r}", remedy="Name another by --world.")
     services = [one for one in data["world"]["services"] if word(one["state"]) != "retired"]
+    resources = data["world"]["resources"]
     if console.json:
         console.document(services)
     elif not services:
         console.say(f"world {options.world} has no services; deploy one: deployd up PATH")
     else:
         _overview(console, sorted(services, key=lambda one: str(one["name"])))
+    if resources and not console.json:
+        console.say("")
+        show(console, resources)
     return ExitCode.DONE
 
 

@@ -18,6 +18,7 @@ from deployd.cli.interrupts import Interrupted, Interrupts
 from deployd.cli.options import Options
 from deployd.cli.progress import FINAL_CHANGE, Progress, word
 from deployd.cli.render import SPINNER, duration
+from deployd.cli.resources import rested
 from deployd.cli.session import AGAIN, begin, client_of, console_of, cursor_of, folder, stuck, until
 from deployd.cli.starting import Starting
 from deployd.cli.stay import stay
@@ -175,6 +176,8 @@ class _Up:
         waiting = await until(client, world, names, suspended, seconds=left)
         if waiting:
             raise stuck(waiting, "suspended", WINDING_DOWN)
+        if still := await rested(client, world):
+            self._say(f"still running: {', '.join(still)}; see: deployd resource list")
 
     async def _cancelled(self, client: Client, change_id: str, until_: float) -> list[str]:
         """The services of the change, once it is over. Raises DeploydError when that takes too long."""

@@ -38,6 +38,7 @@ class Resource:
     health: Health = strawberry.field(description="How it does.")
     ownership: Ownership = strawberry.field(description="Who looks after it.")
     outputs: list[str] = strawberry.field(description="The names of what references may name.")
+    bound_to_host: bool = strawberry.field(description="Whether what runs for it runs on deployd's own host.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
     created_at: datetime = strawberry.field(description="When it first came to be.")
     updated_at: datetime = strawberry.field(description="When it was last written.")
@@ -57,6 +58,7 @@ class Resource:
             health=facts.health,
             ownership=facts.ownership,
             outputs=list(facts.outputs),
+            bound_to_host=machine.placement is not None,
             reason=Reason.of(facts.reason),
             created_at=machine.created_at,
             updated_at=machine.updated_at,
