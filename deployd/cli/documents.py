@@ -83,7 +83,9 @@ DELETE_RESOURCE = f"""mutation DeleteResource($world: String!, $name: String!) {
   deleteResource(world: $world, name: $name) {{ __typename ... on Resource {{ id name }} {_PROBLEM} }}
 }}"""
 
-SERVICES = f"query Services($world: String!) {{ world(name: $world) {{ name services {_SERVICE} resources {_RESOURCE} }} }}"
+SERVICES = f"""query Services($world: String!) {{
+  world(name: $world) {{ name services {_SERVICE} resources {_RESOURCE} }}
+}}"""
 
 SERVICE = (
     f"query Service($world: String!, $name: String!) {{ service(world: $world, name: $name) {_SERVICE} }}"
