@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deployd.manifest.discovery import find
-from deployd.manifest.jsonschema import json_schema
+from deployd.manifest.offer import Offer
 from deployd.manifest.parsing import Manifest, parse
 
-__all__ = ["Manifest", "find", "json_schema", "parse"]
+__all__ = ["Manifest", "Offer", "find", "parse"]

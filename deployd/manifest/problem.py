@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+from collections.abc import Iterable
 
 from deployd.errors import ManifestError
 
-__all__ = ["Problems", "step"]
+__all__ = ["Problems", "item", "meant", "shown", "step"]
 
 SHOWN = 60
 """Characters of the developer's own text that a message repeats."""
@@ -22,6 +24,20 @@ def step(path: str, key: str) -> str:
     """The path of `key` below `path`. The path of the whole document is empty."""
     name = key if key.isprintable() and len(key) <= SHOWN and key.strip() and ":" not in key else shown(key)
     return f"{path}.{name}" if path else name
+
+
+def item(path: str, index: int) -> str:
+    """The path of an element of the list at `path`; counted from 0."""
+    return f"{path}[{index}]"
+
+
+def meant(name: str, known: Iterable[str], none: str) -> str:
+    """The known name that was probably meant, or all of them; `none`: what to say where there is none."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"would be {shown(close[0])}"
+    return "would be one of " + ", ".join(names) if names else none
 
 
 class Problems:
@@ -41,9 +57,15 @@ class Problems:
         """Note one; the same at the same place (an alias used twice) counts once."""
         self._found[(line, column, f"{path or 'file'}: {text}")] = None
 
-    def error(self) -> ManifestError:
+    def place(self, line: int, column: int) -> str:
+        """A place of the file as people write it."""
+        return f"{self._file}:{line + 1}:{column + 1}"
+
+    def lines(self) -> tuple[str, ...]:
         """All of them, in the order of the file."""
         places = sorted(self._found, key=lambda place: place[:2])
-        return ManifestError(
-            tuple(f"{self._file}:{line + 1}:{column + 1}: {text}" for line, column, text in places)
-        )
+        return tuple(f"{self.place(line, column)}: {text}" for line, column, text in places)
+
+    def error(self) -> ManifestError:
+        """All of them as an error."""
+        return ManifestError(self.lines())

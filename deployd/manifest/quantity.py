@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["MEMORY", "SECONDS", "TIMEOUT_MAXIMUM", "TIMEOUT_MINIMUM", "memory", "seconds"]
+from collections.abc import Callable
+
+__all__ = ["DURATION", "MEMORY", "duration", "memory", "seconds", "shown_seconds"]
 
 UNITS = {
     "k": 1000,
@@ -19,9 +21,7 @@ MEMORY_MAXIMUM = 1024**5
 """Bytes. Beyond it is a slip of the pen; below it a number is exact in every JSON reader."""
 
 TIMES = {"s": 1, "m": 60, "h": 3600}
-SECONDS = r"[0-9]{1,6}(\.[0-9]{1,3})?[smh]"
-TIMEOUT_MINIMUM = 1
-TIMEOUT_MAXIMUM = 3600
+DURATION = r"[0-9]{1,6}(\.[0-9]{1,3})?[smh]"
 
 
 def memory(text: str) -> int:
@@ -34,8 +34,25 @@ def memory(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """Seconds: `30s`, `2m`, `1.5h`; within the bounds of a timeout."""
-    amount = float(text[:-1]) * TIMES[text[-1]]
-    if not TIMEOUT_MINIMUM <= amount <= TIMEOUT_MAXIMUM:
-        raise ValueError(f'is "{text}", would be from 1s to 1h')
-    return amount
+    """Seconds: `30s`, `2m`, `1.5h`."""
+    return float(text[:-1]) * TIMES[text[-1]]
+
+
+def shown_seconds(amount: float) -> str:
+    """The amount with the largest unit that keeps it whole: `1h`, `90s`."""
+    unit = next((unit for unit in "hm" if amount and amount % TIMES[unit] == 0), "s")
+    return f"{amount / TIMES[unit]:g}{unit}"
+
+
+def duration(minimum: float, maximum: float) -> Callable[[str], float]:
+    """A reader of times from `minimum` to `maximum` seconds."""
+
+    def read(text: str) -> float:
+        amount = seconds(text)
+        if not minimum <= amount <= maximum:
+            raise ValueError(
+                f'is "{text}", would be from {shown_seconds(minimum)} to {shown_seconds(maximum)}'
+            )
+        return amount
+
+    return read

@@ -1,156 +1,113 @@
-"""What deployd.yaml may say in this version: the one place where its keys are listed."""
+"""What deployd.yaml may say: its layouts. The keys of a service are in `service.py`."""
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
-from deployd.manifest import quantity
-from deployd.manifest.shape import Either, Later, Number, Record, Shape, Table, Text, Whole
+from deployd.manifest import term
+from deployd.manifest.service import EXCLUSIVE, RULES, SERVICE_KEYS
+from deployd.manifest.shape import EXTENSION, Either, Key, Record, Shape, Table, Whole
 
-__all__ = ["DOCUMENT", "EXTENSION", "VERSION"]
+__all__ = ["DOCUMENT", "EXTENSION", "NAMED_SERVICE", "ONE_SERVICE", "OVERRIDE", "TOP", "VERSION"]
 
 VERSION = 1
-EXTENSION = "x-"
-"""Keys that begin with it are other programs' and ignored, at every level."""
 
 
-def health_needs_port(service: Mapping[str, object], folder: str) -> Iterable[tuple[str, str]]:
-    """An HTTP path can be asked for only at a port."""
-    health = service.get("health")
-    asks = isinstance(health, str) or (isinstance(health, dict) and "path" in health)
-    if asks and not (service.get("port") or service.get("ports")):
-        yield "health", "is an HTTP path, but the service has no port; add `port:`"
+def partial(shape: Shape) -> Shape:
+    """The shape of what is laid over a value of this shape: it need not be whole by itself."""
+    match shape:
+        case Record(keys=keys):
+            return replace(
+                shape,
+                keys={name: replace(key, shape=partial(key.shape)) for name, key in keys.items()},
+                required={},
+                one_of=(),
+                rules=(),
+            )
+        case Table(values=values):
+            return replace(shape, values=partial(values))
+        case Either(options=options):
+            return replace(shape, options=tuple(partial(one) for one in options))
+        case _:
+            return shape
 
 
-def ports_differ(service: Mapping[str, object], folder: str) -> Iterable[tuple[str, str]]:
-    """Two names for one number would hide that one of them is a mistake."""
-    ports = service.get("ports")
-    if isinstance(ports, dict) and len(set(ports.values())) < len(ports):
-        yield "ports", "gives one number two names, would be a number of its own for each"
-
-
-def build_stays_inside(service: Mapping[str, object], folder: str) -> Iterable[tuple[str, str]]:
-    """What is outside of the tree is not in its snapshot."""
-    build = service.get("build")
-    said: Mapping[str, str] = build if isinstance(build, dict) else {"context": str(build or ".")}
-    context = posixpath.join(folder, said.get("context", "."))
-    for path in (context, posixpath.join(context, said.get("dockerfile", "Dockerfile"))):
-        if posixpath.normpath(path).split("/")[0] == "..":
-            yield "build", "leads out of the source tree, would be a path within it"
-            return
-
-
-PATH = Text(
-    "a path within the source tree, relative to this file, such as services/cart",
-    r"(?!/)[^\\\x00-\x1f]+",
-)
-SERVICE_NAME = Text(
-    "a name of at most 40 lower-case letters, digits and inner hyphens that begins with a letter",
-    r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
-)
-PORT_NAME = Text(
-    "a name of at most 15 lower-case letters, digits and inner hyphens that begins with a letter",
-    r"[a-z]([a-z0-9-]{0,13}[a-z0-9])?",
-)
-ENVIRONMENT_NAME = Text(
-    "a name of letters, digits and underscores that does not begin with a digit, "
-    "other than PORT and DEPLOYD_…, which deployd sets",
-    r"(?!PORT$|DEPLOYD_)[A-Za-z_][A-Za-z0-9_]*",
-)
-PORT = Whole("a port number from 1 to 65535", 1, 65535)
-HTTP_PATH = Text("an HTTP path that begins with a slash, such as /healthz", r"/[!-~]*")
-
-TIMEOUT = Either(
-    "a time such as 30s or 2m, or a number of seconds",
-    (
-        Number(
-            "a number of seconds from 1 to 3600, or a time such as 30s or 2m",
-            quantity.TIMEOUT_MINIMUM,
-            quantity.TIMEOUT_MAXIMUM,
-        ),
-        Text(
-            "a time such as 30s or 2m, or a number of seconds",
-            quantity.SECONDS,
-            value=quantity.seconds,
-        ),
-    ),
-)
-
-SERVICE_KEYS: dict[str, Shape] = {
-    "build": Either(
-        "the folder with the Dockerfile, or {context, dockerfile}",
-        (
-            PATH,
-            Record(
-                "a mapping with `context` and `dockerfile`",
-                {"context": PATH, "dockerfile": PATH},
-                later=("args", "target"),
-            ),
-        ),
-    ),
-    "run": Text("a command line such as python3 server.py", r"[\s\S]*\S[\s\S]*"),
-    "port": PORT,
-    "ports": Table("a mapping of names to port numbers, such as {http: 8080}", PORT_NAME, PORT, at_least=1),
-    "health": Either(
-        "an HTTP path such as /healthz, or {path, timeout}",
-        (HTTP_PATH, Record("a mapping with `path` and `timeout`", {"path": HTTP_PATH, "timeout": TIMEOUT})),
-    ),
-    "size": Record(
-        "a mapping such as {cpu: 0.5, memory: 256Mi}",
-        {
-            "cpu": Number("a number of cores from 0.001 to 1024, such as 0.5", 0.001, 1024),
-            "memory": Text(
-                "an amount with its unit, such as 256Mi, 1Gi or 512M",
-                quantity.MEMORY,
-                value=quantity.memory,
-            ),
-        },
-    ),
-    "env": Table(
-        "a mapping of names to values",
-        ENVIRONMENT_NAME,
-        Text(
-            'text, a number or a truth value ("" where it is empty)',
-            r"([^$]|\$(?!\{)|\$\$\{)*",
-            scalar=True,
-            wrong="has a reference ${…}; references to resources, services and secrets are not available in "
-            "this version, would be a plain value, with $${ for a literal ${",
-        ),
-    ),
-    "scale": Either(
-        "a whole number of at least 1",
-        (Whole("a whole number of at least 1", 1), Later("a range {min, max}")),
-    ),
-}
-SERVICE_LATER = ("before", "image", "requires", "resources", "rollout", "routes", "schedule", "watch")
-SERVICE_RULES = (build_stays_inside, health_needs_port, ports_differ)
-
-ONE_SERVICE = Record(
-    "a mapping that describes the service",
-    {"name": SERVICE_NAME, **SERVICE_KEYS},
-    required={"name": "a name, such as `name: hello`"},
-    later=SERVICE_LATER,
-    exclusive=(("port", "ports"),),
-    rules=SERVICE_RULES,
-)
 NAMED_SERVICE = Record(
     "a mapping that describes the service",
     SERVICE_KEYS,
-    later=SERVICE_LATER,
-    exclusive=(("port", "ports"),),
-    rules=SERVICE_RULES,
+    exclusive=EXCLUSIVE,
+    rules=RULES,
+    title="service",
 )
-DOCUMENT = Record(
-    "a mapping with `deployd: 1` and `service:` or `services:`",
+ONE_SERVICE = Record(
+    "a mapping that describes the service",
     {
-        "deployd": Whole("1, the version of this file's format", VERSION, VERSION),
-        "service": ONE_SERVICE,
-        "services": Table(
-            "a mapping of names to services", names=SERVICE_NAME, values=NAMED_SERVICE, at_least=1
+        "name": Key(
+            term.SERVICE_NAME,
+            "What the service is called: letters, digits and inner hyphens, at most 40, all in lower case. "
+            "Only where a file has `service:`; below `services:` the key is the name.",
+            example="name: hello",
+        ),
+        **SERVICE_KEYS,
+    },
+    required={"name": "a name, such as `name: hello`"},
+    exclusive=EXCLUSIVE,
+    rules=RULES,
+)
+
+
+def override() -> Record:
+    """What a world may say of a service."""
+    shape = partial(NAMED_SERVICE)
+    assert isinstance(shape, Record)
+    return replace(shape, what="a mapping of what differs in that world", title="override")
+
+
+OVERRIDE = override()
+
+WORLD = Record(
+    "a mapping with `services:` (or `service:`, in a file that has it)",
+    {
+        "service": Key(OVERRIDE, "What differs of the one service of a file that has `service:`."),
+        "services": Key(
+            Table("a mapping of names to what differs of these services", term.SERVICE_NAME, OVERRIDE),
+            "What differs, by the service's name.",
         ),
     },
+    exclusive=(("service", "services"),),
+    title="world",
+)
+
+TOP: Mapping[str, Key] = {
+    "deployd": Key(
+        Whole("1, the version of this file's format", VERSION, VERSION),
+        "The version of this file's format: 1.",
+        example="deployd: 1\nservice: {name: hello}",
+    ),
+    "service": Key(
+        ONE_SERVICE,
+        "The one service of this file, with its name inside. Either this or `services`.",
+        example="deployd: 1\nservice:\n  name: hello\n  port: 8080",
+    ),
+    "services": Key(
+        Table("a mapping of names to services", names=term.SERVICE_NAME, values=NAMED_SERVICE, at_least=1),
+        "The services of this file by their names: at most 40 lower-case letters, digits and inner hyphens. "
+        "A service of which nothing needs saying is `{}`.",
+        example="deployd: 1\nservices:\n  cart:\n    build: services/cart\n  mailer: {}",
+    ),
+    "worlds": Key(
+        Table("a mapping of worlds to what differs in them", term.WORLD_NAME, WORLD),
+        "What differs in a world, by the world's name.",
+        default="every world gets the same",
+        example="deployd: 1\nservices:\n  cart:\n    scale: 1\nworlds:\n  production:\n    services:\n"
+        "      cart:\n        scale: {min: 3, max: 10}",
+    ),
+}
+
+DOCUMENT = Record(
+    "a mapping with `deployd: 1` and `service:` or `services:`",
+    TOP,
     required={"deployd": "the version of this file's format, `deployd: 1`"},
-    later=("worlds",),
     one_of=(("service", "services"),),
 )

@@ -10,13 +10,30 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["SERVICE_OUTPUTS", "BadReference", "Reference", "ReferenceKind", "parts", "references", "resolve"]
+__all__ = [
+    "PATTERN",
+    "SERVICE_OUTPUTS",
+    "BadReference",
+    "Reference",
+    "ReferenceKind",
+    "located",
+    "parts",
+    "references",
+    "resolve",
+]
 
 SERVICE_OUTPUTS = ("url", "host", "port")
 """What can be referred to of a service: its stable address within its world."""
 
 _MARK = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+PATTERN = (
+    r"([^$]|\$(?!\{|\$\{)|\$\$\{"
+    rf"|\$\{{(resources\.{_NAME.pattern}\.{_NAME.pattern}"
+    rf"|services\.{_NAME.pattern}\.({'|'.join(SERVICE_OUTPUTS)})|secrets\.{_NAME.pattern})\}})*"
+)
+"""Of a whole value whose references are well formed: for JSON Schema."""
 
 
 class ReferenceKind(StrEnum):
@@ -50,19 +67,30 @@ class BadReference(ValueError):
 
 def parts(value: str) -> Iterator[str | Reference]:
     """The value as literal texts and references, in order. Raises BadReference."""
+    for _, part in located(value):
+        yield part
+
+
+def located(value: str) -> Iterator[tuple[int, str | Reference]]:
+    """As `parts`, each behind the character of the value, from 0, at which it begins."""
     at = 0
     for mark in _MARK.finditer(value):
         if mark.start() > at:
-            yield value[at : mark.start()]
+            yield at, value[at : mark.start()]
         at = mark.end()
-        yield "${" if mark.group() == "$${" else _reference(mark[1], mark[2], mark.start())
+        yield (
+            mark.start(),
+            "${" if mark.group() == "$${" else _reference(mark[1], mark[2], mark.start()),
+        )
     if at < len(value):
-        yield value[at:]
+        yield at, value[at:]
 
 
 def _reference(inner: str, closing: str, start: int) -> Reference:
     if not closing:
-        raise BadReference("begins a reference with ${ and does not close it, would end with }", start)
+        raise BadReference(
+            "begins a reference with ${ and does not close it, would end with }; $${ is a literal ${", start
+        )
     kind, *names = inner.split(".")
     if kind not in tuple(ReferenceKind):
         raise BadReference(
@@ -75,6 +103,13 @@ def _reference(inner: str, closing: str, start: int) -> Reference:
         form = {"secrets": "${secrets.NAME}", "resources": "${resources.NAME.OUTPUT}"}
         raise BadReference(
             f"has a reference of the wrong form, would be {form.get(kind, '${services.NAME.url}')}", start
+        )
+    if kind == ReferenceKind.SERVICES and names[1] not in SERVICE_OUTPUTS:
+        outputs = f"{', '.join(SERVICE_OUTPUTS[:-1])} or {SERVICE_OUTPUTS[-1]}"
+        raise BadReference(
+            "has a reference to what a service does not have, would be ${services.NAME.url}; "
+            f"there are {outputs}",
+            start,
         )
     return Reference(ReferenceKind(kind), *names)
 

@@ -10,11 +10,25 @@ from hypothesis import strategies as st
 
 from deployd.errors import ManifestError
 from deployd.manifest import parse
-from deployd.manifest.schema import NAMED_SERVICE, ONE_SERVICE
+from deployd.manifest.schema import ONE_SERVICE
 
 LINE = re.compile(r"deployd\.yaml:\d+:\d+: .+: .+")
 WORDS = sorted(
-    {*ONE_SERVICE.keys, *NAMED_SERVICE.later, "deployd", "service", "services", "x-a", "<<", "cpu"}
+    {
+        *ONE_SERVICE.keys,
+        "worlds",
+        "min",
+        "max",
+        "slug",
+        "strategy",
+        "host",
+        "deployd",
+        "service",
+        "services",
+        "x-a",
+        "<<",
+        "cpu",
+    }
 )
 
 scalars = st.one_of(

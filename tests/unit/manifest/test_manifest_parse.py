@@ -6,7 +6,17 @@ import pytest
 
 from deployd.errors import ManifestError
 from deployd.manifest import parse
-from deployd.model.spec import BuildSpec, HealthSpec, ScaleSpec, ServiceSpec, SizeSpec
+from deployd.model.spec import (
+    BeforeSpec,
+    BuildSpec,
+    HealthSpec,
+    ResourceNeed,
+    RolloutSpec,
+    RouteSpec,
+    ScaleSpec,
+    ServiceSpec,
+    SizeSpec,
+)
 
 
 def one(body: str, folder: str = ".") -> ServiceSpec:
@@ -58,7 +68,81 @@ services:
         scale=ScaleSpec(2, 2),
         env={"LOG_LEVEL": "info", "PRICE": "$${amount} $$ $1"},
     )
+    assert manifest.files == {"cart": "shop/deployd.yaml", "worker": "shop/deployd.yaml"}
     assert manifest.services["worker"] == ServiceSpec("worker", build=BuildSpec("services/worker"))
+
+
+def test_everything_of_a_repository() -> None:
+    assert one(
+        """\
+build: {context: cart, target: production, args: {PYTHON: 3.12, DEBUG: false}}
+port: 8080
+scale: {min: 2, max: 10}
+env: {URL: "${resources.db.url}?a=${secrets.key}", CATALOG: "${services.catalog.host}"}
+resources:
+  db: postgres
+  orders: {slug: postgres-large, params: {gb: 100, name: a, on: true, rate: 1.5}, shared: orders}
+requires: [catalog, payment]
+before: {run: python3 -m cart.migrate, timeout: 2h}
+rollout: {strategy: canary, steps: [5, 25], interval: 1m}
+routes: [{host: Shop.Example.com, path: /cart/, entrypoint: public, gate: office}, {host: a.b}]
+watch: [libraries/**, "!*.md"]
+""",
+        folder=".",
+    ) == ServiceSpec(
+        name="web",
+        build=BuildSpec("cart", target="production", args={"PYTHON": "3.12", "DEBUG": "false"}),
+        ports={"http": 8080},
+        scale=ScaleSpec(2, 10),
+        env={"URL": "${resources.db.url}?a=${secrets.key}", "CATALOG": "${services.catalog.host}"},
+        resources={
+            "db": ResourceNeed("postgres"),
+            "orders": ResourceNeed(
+                "postgres-large", {"gb": 100, "name": "a", "on": True, "rate": 1.5}, "orders"
+            ),
+        },
+        requires=("catalog", "payment"),
+        before=BeforeSpec("python3 -m cart.migrate", 7200.0),
+        rollout=RolloutSpec("canary", (5, 25), 60.0),
+        routes=(RouteSpec("shop.example.com", "/cart", "public", "office"), RouteSpec("a.b")),
+        watch=("libraries/**", "!*.md"),
+    )
+
+
+def test_a_job() -> None:
+    job = one("image: registry.example.com/clean:1\nschedule: '0  3 * * mon'\nbefore: ./prepare")
+    assert (job.build, job.image) == (None, "registry.example.com/clean:1")
+    assert (job.schedule, job.scale, job.before) == ("0 3 * * mon", ScaleSpec(), BeforeSpec("./prepare"))
+
+
+@pytest.mark.parametrize(
+    ("text", "rollout"),
+    [
+        ("rolling", RolloutSpec()),
+        ("recreate", RolloutSpec("recreate")),
+        ("blue-green", RolloutSpec("blue-green", keep=0)),
+        ("canary", RolloutSpec("canary", (10, 50), 30)),
+        ("{strategy: canary, interval: 5}", RolloutSpec("canary", (10, 50), 5)),
+        ("{strategy: blue-green, keep: 10m}", RolloutSpec("blue-green", keep=600)),
+    ],
+)
+def test_rollouts_have_sensible_settings(text: str, rollout: RolloutSpec) -> None:
+    assert one(f"rollout: {text}").rollout == rollout
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder", "seen"),
+    [
+        ("*.sql", ".", "*.sql"),
+        ("../shared/**", "services/cart", "/services/shared/**"),
+        ("*.sql", "services/cart", "/services/cart/**/*.sql"),
+        ("!docs/", "cart", "!/cart/**/docs/"),
+        ("/a", "cart", "/cart/a"),
+        ("a/b", "odd[1]", "/odd\\[1\\]/a/b"),
+    ],
+)
+def test_patterns_are_seen_from_the_root_of_the_tree(pattern: str, folder: str, seen: str) -> None:
+    assert one(f"watch: ['{pattern}']", folder=folder).watch == (seen,)
 
 
 def test_a_single_service_has_its_name_inside() -> None:
@@ -140,7 +224,8 @@ service:
   env:
     DEPLOYD_TOKEN: x
     GOOD: ${services.db.url}
-worlds: {}
+    BAD: ${service.db.url}
+world: {}
 """
     ) == (
         "deployd.yaml:1:10: deployd: is the number 2, would be 1, the version of this file's format",
@@ -153,10 +238,10 @@ worlds: {}
             "which deployd sets"
         ),
         (
-            "deployd.yaml:7:11: service.env.GOOD: has a reference ${…}; references to resources, services "
-            "and secrets are not available in this version, would be a plain value, with $${ for a literal ${"
+            "deployd.yaml:8:10: service.env.BAD: has a reference that begins with none of resources, "
+            "services, secrets; would be such as ${resources.db.url}, or $${ for a literal ${"
         ),
-        "deployd.yaml:8:1: worlds: is not supported by this version of deployd; leave it out",
+        "deployd.yaml:9:1: world: is an unknown key, would be `worlds`",
     )
 
 
@@ -198,7 +283,7 @@ def test_wrong_documents(text: str, start: str) -> None:
     ("body", "start"),
     [
         ("prot: 8080", "3:1: services.web.prot: is an unknown key, would be `port`"),
-        ("zzz: 1", "3:1: services.web.zzz: is an unknown key, would be one of build, run, port"),
+        ("zzz: 1", "3:1: services.web.zzz: is an unknown key, would be one of build, image, run, port"),
         ("name: web", "3:1: services.web.name: is an unknown key"),
         ("port: 80, ports: {a: 81}", "3:11: services.web.ports: is beside `port`"),
         ("port: 65536", "3:7: services.web.port: is the number 65536"),
@@ -216,7 +301,7 @@ def test_wrong_documents(text: str, start: str) -> None:
         ("health: {timeout: 90m}", '3:19: services.web.health.timeout: is "90m", would be from 1s to 1h'),
         ("scale: 0", "3:8: services.web.scale: is the number 0"),
         ("scale: 1.5", "3:8: services.web.scale: is the number 1.5"),
-        ("scale: {min: 1}", "3:8: services.web.scale: a range {min, max} is not supported by this version"),
+        ("scale: {min: 1}", "3:8: services.web.scale.max: is missing, would be the most copies"),
         ("size: {cpu: 0}", "3:13: services.web.size.cpu: is the number 0"),
         ("size: {cpu: .nan}", "3:13: services.web.size.cpu: is the number .nan"),
         ("size: {memory: 256}", "3:16: services.web.size.memory: is the number 256"),
@@ -229,15 +314,78 @@ def test_wrong_documents(text: str, start: str) -> None:
         ("build: ../a", "3:8: services.web.build: leads out of the source tree"),
         ("build: a/../..", "3:8: services.web.build: leads out of the source tree"),
         ("build: {dockerfile: ../Dockerfile}", "3:8: services.web.build: leads out of the source tree"),
-        ("build: {args: {}}", "3:9: services.web.build.args: is not supported by this version of deployd"),
+        ("build: {arg: {}}", "3:9: services.web.build.arg: is an unknown key, would be `args`"),
+        ("build: {args: {A: 'x${secrets.a}'}}", "3:19: services.web.build.args.A: has a reference, would be"),
+        ("build: {target: -x}", '3:17: services.web.build.target: is the text "-x"'),
+        ("build: a, image: b", "3:11: services.web.image: is beside `build`"),
+        ("image: 'a b'", '3:8: services.web.image: is the text "a b", would be an image such as'),
+        ("scale: {min: 3, max: 2}", "3:22: services.web.scale.max: is a range from 3 to 2"),
+        ("resources: {db: {params: {}}}", "3:17: services.web.resources.db.slug: is missing"),
+        (
+            "resources: {db: {slug: p, params: {a: yes}}}",
+            "3:39: services.web.resources.db.params.a: is the truth",
+        ),
+        ("resources: {db: {slug: p, params: {a: }}}", "3:39: services.web.resources.db.params.a: is empty"),
+        (
+            "requires: catalog",
+            '3:11: services.web.requires: is the text "catalog", would be a list of services',
+        ),
+        ("requires: [a, b, a]", "3:18: services.web.requires[2]: is in the list already"),
+        ("requires: [a, 1]", "3:15: services.web.requires[1]: is the number 1"),
+        ("before: {timeout: 1m}", "3:9: services.web.before.run: is missing"),
+        (
+            "before: {run: x, timeout: 25h}",
+            '3:27: services.web.before.timeout: is "25h", would be from 1s to 24h',
+        ),
+        ("rollout: canari", '3:10: services.web.rollout: is the text "canari", would be "canary"'),
+        (
+            "rollout: x",
+            '3:10: services.web.rollout: is the text "x", would be rolling, blue-green, canary or',
+        ),
+        ("rollout: {steps: [1]}", "3:10: services.web.rollout.strategy: is missing"),
+        (
+            "rollout: {strategy: canary, keep: 1m}",
+            "3:35: services.web.rollout.keep: has no `keep` where the strategy is canary, would be without",
+        ),
+        (
+            "rollout: {strategy: canary, steps: [50, 10]}",
+            "3:36: services.web.rollout.steps: do not rise from one to the next",
+        ),
+        ("rollout: {strategy: canary, steps: [0]}", "3:37: services.web.rollout.steps[0]: is the number 0"),
+        ("port: 1, routes: [{path: /}]", "3:19: services.web.routes[0].host: is missing"),
+        ("port: 1, routes: [{host: a_b}]", '3:26: services.web.routes[0].host: is the text "a_b"'),
+        ("port: 1, routes: [{host: a, path: b}]", '3:35: services.web.routes[0].path: is the text "b"'),
+        ("routes: [{host: a}]", "3:9: services.web.routes: lead to the service, but it has no port"),
+        (
+            "port: 1, routes: [{host: a.b, path: /c}, {host: A.b, path: /c/}]",
+            (
+                "3:42: services.web.routes[1]: takes a.b/c by the entrypoint entrypoint, as web does "
+                "(deployd.yaml:3:19), would be"
+            ),
+        ),
+        ("schedule: 0 3 * *", "3:11: services.web.schedule: has 4 fields, would be five"),
+        ("schedule: 0 3 30 2 *", "3:11: services.web.schedule: has a day of month that cannot be"),
+        ("schedule: 61 3 * * *", "3:11: services.web.schedule: has a minute that cannot be"),
+        ("schedule: 0 3 * * *, port: 80", "3:22: services.web.port: is beside `schedule`"),
+        ("schedule: 0 3 * * *, scale: 2", "3:29: services.web.scale: is more than one copy of what runs by"),
+        ("watch: ['!']", "3:9: services.web.watch[0]: is no pattern that could match a file"),
+        ("watch: [a, ../b]", "3:8: services.web.watch: leads out of the source tree"),
+        (
+            "env: {A: 'a${resources.db.url}'}",
+            "3:12: services.web.env.A: has ${resources.db.url}, which is none of",
+        ),
+        (
+            "env: {A: '${services.b.path}'}",
+            "3:11: services.web.env.A: has a reference to what a service does not",
+        ),
         ("env: {A: }", "3:10: services.web.env.A: is empty"),
         ("env: {A: [1]}", "3:10: services.web.env.A: is a list"),
         ("env: {A: !!binary aGk=}", '3:10: services.web.env.A: has the tag "!binary"'),
         ('env: {A: "\\0"}', "3:10: services.web.env.A: holds a character that text cannot have"),
         ("env: {PORT: 1}", "3:7: services.web.env.PORT: is no name for this"),
         ("env: {1A: 1}", "3:7: services.web.env.1A: is no name for this"),
-        ("env: {A: '${', }", "3:10: services.web.env.A: has a reference"),
-        ("env: {A: '$${a}${b}', }", "3:10: services.web.env.A: has a reference"),
+        ("env: {A: '${', }", "3:11: services.web.env.A: begins a reference with ${ and does not close it"),
+        ("env: {A: '$${a}${b}', }", "3:16: services.web.env.A: has a reference that begins with none of"),
     ],
 )
 def test_wrong_services(body: str, start: str) -> None:
@@ -245,12 +393,20 @@ def test_wrong_services(body: str, start: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["before", "image", "requires", "resources", "rollout", "routes", "schedule", "watch"]
+    ("written", "column"),
+    [
+        ("plain ${x}", 16),
+        ("'it''s ${x}'", 17),
+        ('"a\\u0041\\n${x}"', 20),
+        ("&a !!str 'b${x}'", 21),
+        ("|-\n      a ${x}", 10),
+        ("'over\n      lines ${x}'", 10),
+    ],
 )
-def test_what_is_not_there_yet_is_refused_by_name(key: str) -> None:
-    assert (
-        wrong(f"{key}: 1")
-        == f"3:1: services.web.{key}: is not supported by this version of deployd; leave it out"
+def test_a_wrong_reference_is_shown_where_it_begins(written: str, column: int) -> None:
+    (problem,) = problems(f"deployd: 1\nservice:\n  name: a\n  env:\n    ABC: {written}\n")
+    assert problem.startswith(
+        f"deployd.yaml:5:{column}: service.env.ABC: has a reference that begins with none"
     )
 
 
