@@ -22,6 +22,9 @@ class Action(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RETIRE = "retire"
+    SET_SECRET = "set_secret"  # noqa: S105 - a name
+    UNSET_SECRET = "unset_secret"  # noqa: S105
+    LIST_SECRETS = "list_secrets"
     STOP_SERVER = "stop_server"
 
 
@@ -35,6 +38,9 @@ _LEAST: dict[Action, Role] = {
     Action.ROLL_BACK: Role.DEVELOPER,
     Action.SUSPEND: Role.DEVELOPER,
     Action.RESUME: Role.DEVELOPER,
+    Action.SET_SECRET: Role.DEVELOPER,
+    Action.UNSET_SECRET: Role.DEVELOPER,
+    Action.LIST_SECRETS: Role.DEVELOPER,
     Action.APPROVE: Role.OPERATOR,
     Action.RETIRE: Role.OPERATOR,
     Action.STOP_SERVER: Role.ADMIN,

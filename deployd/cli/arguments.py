@@ -40,12 +40,13 @@ def parser() -> argparse.ArgumentParser:
     _deploying(verb)
     _looking(verb)
     _steering(verb)
+    _secrets(verb)
     verb("version", "looking:version", "say the version of this program and of the server")
     return top
 
 
-def _common() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+def _common(default: str | None = None) -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False, argument_default=default)
     group = common.add_argument_group("common options")
     group.add_argument("--world", metavar="NAME", help="the world (DEPLOYD_WORLD, else local)")
     group.add_argument("--server", metavar="URL", help="the server (DEPLOYD_SERVER, else this host's)")
@@ -132,6 +133,32 @@ def _steering(verb: Verb) -> None:
         one = verb(name, f"steering:{name}", text)
         one.add_argument("service", metavar="SERVICE")
         _no_wait(one)
+
+
+def _secrets(verb: Verb) -> None:
+    secret = verb("secret", "secrets:list_", "set, list and unset values that only services see")
+    actions = secret.add_subparsers(title="what to do", metavar="ACTION", required=True)
+    # What is said before the action holds; these options have no defaults that would replace it.
+    common = _common(argparse.SUPPRESS)
+    given = actions.add_parser(
+        "set",
+        help="keep a value under a name",
+        description="Keeps a value under a name: what is piped in (without the newline at its end), what is "
+        "in a file (as it is), or what is typed when asked. Never an argument: those can be seen by "
+        "everybody on this host, and stay in the shell's history. Services get it at their next deployment.",
+        parents=[common],
+        allow_abbrev=False,
+    )
+    given.add_argument("name", metavar="NAME", help="as references have it: ${secrets.NAME}")
+    given.add_argument("value", nargs="*", help=argparse.SUPPRESS)  # to explain that it is none
+    given.add_argument("--file", metavar="PATH", help="read the value from this file")
+    given.set_defaults(run="deployd.cli.secrets:set_")
+    text = "show which there are, and which services refer to them"
+    shown = actions.add_parser("list", help=text, parents=[common], allow_abbrev=False)
+    shown.set_defaults(run="deployd.cli.secrets:list_")
+    forgotten = actions.add_parser("unset", help="forget one", parents=[common], allow_abbrev=False)
+    forgotten.add_argument("name", metavar="NAME")
+    forgotten.set_defaults(run="deployd.cli.secrets:unset")
 
 
 def _machine(one: argparse.ArgumentParser) -> None:

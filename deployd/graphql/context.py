@@ -13,6 +13,7 @@ from deployd.access.policy import Action, require
 from deployd.drivers.api import Deployer
 from deployd.engine.bus import Bus
 from deployd.engine.operations import Operations
+from deployd.engine.secrets import Secrets
 from deployd.graphql.loaders import Loaders
 from deployd.model.actor import Actor
 from deployd.store.database import Database
@@ -34,6 +35,7 @@ class Api:
     bus: Bus
     deployer: Callable[[int, str], Awaitable[Deployer]]
     """The deployer behind a world's capability. Raises Unsupported."""
+    secrets: Secrets
 
 
 class Context:
