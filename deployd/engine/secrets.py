@@ -45,7 +45,7 @@ class Secrets:
         return ReferredSecret(secret, await self._referring(place.world_id, name))
 
     async def unset_secret(self, actor: Actor | None, world: str, name: str) -> ReferredSecret:
-        """Forget it; the secret as it was. What runs keeps the value it was given. Raises as `set_secret` does."""
+        """Forget it; the secret as it was. What runs keeps the value that it was given. Raises NotFound, …"""
         require(actor, Action.UNSET_SECRET)
         _check_name(name)
         place = await self.operations.world(actor, world)
