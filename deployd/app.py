@@ -32,6 +32,7 @@ from deployd.engine.context import ENTRYPOINT, Context, Driver
 from deployd.engine.hearing import hear
 from deployd.engine.operations import Operations
 from deployd.engine.outcome import Acts
+from deployd.engine.secrets import Secrets
 from deployd.engine.worker import Worker
 from deployd.errors import DeploydError, PostgresUnavailable, SettingsError, Unsupported
 from deployd.graphql.context import Api
@@ -114,7 +115,7 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         # What is there now stays: the collector need not look at it again, nor come for every few outcomes.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        yield Deployd(db, operations, worker, Api(operations, db, bus, deployer))
+        yield Deployd(db, operations, worker, Api(operations, db, bus, deployer, Secrets(operations, vault)))
 
 
 class _Drivers:

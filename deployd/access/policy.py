@@ -26,6 +26,9 @@ class Action(StrEnum):
     SET_GATES = "set_gates"
     RETIRE_WORLD = "retire_world"
     DELETE_RESOURCE = "delete_resource"
+    SET_SECRET = "set_secret"  # noqa: S105 - a name
+    UNSET_SECRET = "unset_secret"  # noqa: S105
+    LIST_SECRETS = "list_secrets"
     STOP_SERVER = "stop_server"
 
 
@@ -39,6 +42,9 @@ _LEAST: dict[Action, Role] = {
     Action.ROLL_BACK: Role.DEVELOPER,
     Action.SUSPEND: Role.DEVELOPER,
     Action.RESUME: Role.DEVELOPER,
+    Action.SET_SECRET: Role.DEVELOPER,
+    Action.UNSET_SECRET: Role.DEVELOPER,
+    Action.LIST_SECRETS: Role.DEVELOPER,
     Action.APPROVE: Role.OPERATOR,
     Action.RETIRE: Role.OPERATOR,
     Action.CREATE_WORLD: Role.OPERATOR,

@@ -42,12 +42,13 @@ def parser() -> argparse.ArgumentParser:
     _steering(verb)
     _worlds(verb)
     _resources(verb)
+    _secrets(verb)
     verb("version", "looking:version", "say the version of this program and of the server")
     return top
 
 
-def _common() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+def _common(default: str | None = None) -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False, argument_default=default)
     group = common.add_argument_group("common options")
     group.add_argument("--world", metavar="NAME", help="the world (DEPLOYD_WORLD, else local)")
     group.add_argument("--server", metavar="URL", help="the server (DEPLOYD_SERVER, else this host's)")
@@ -136,14 +137,19 @@ def _steering(verb: Verb) -> None:
         _no_wait(one)
 
 
-def _parts(one: argparse.ArgumentParser) -> Callable[[str, str, str], argparse.ArgumentParser]:
+def _parts(one: argparse.ArgumentParser) -> Verb:
     """The verbs below a noun: `world create`."""
-    parts = one.add_subparsers(title="verbs", metavar="VERB", dest="part", required=True)
-    common = _common()
+    parts = one.add_subparsers(title="verbs", metavar="VERB", required=True)
+    # What is said before the second verb holds; these options have no defaults that would replace it.
+    common = _common(argparse.SUPPRESS)
 
-    def part(name: str, run: str, text: str) -> argparse.ArgumentParser:
+    def part(name: str, run: str, text: str, description: str = "") -> argparse.ArgumentParser:
         made = parts.add_parser(
-            name, help=text, description=f"{text[0].upper()}{text[1:]}.", parents=[common], allow_abbrev=False
+            name,
+            help=text,
+            description=description or f"{text[0].upper()}{text[1:]}.",
+            parents=[common],
+            allow_abbrev=False,
         )
         made.set_defaults(run=f"deployd.cli.{run}")
         return made
@@ -189,6 +195,24 @@ def _resources(verb: Verb) -> None:
     )
     delete.add_argument("name", metavar="NAME")
     _no_wait(delete)
+
+
+def _secrets(verb: Verb) -> None:
+    part = _parts(verb("secret", "secrets:list_", "set, list and unset values that only services see"))
+    given = part(
+        "set",
+        "secrets:set_",
+        "keep a value under a name",
+        "Keeps a value under a name: what is piped in (without the newline at its end), what is "
+        "in a file (as it is), or what is typed when asked. Never an argument: those can be seen by "
+        "everybody on this host, and stay in the shell's history. Services get it at their next deployment.",
+    )
+    given.add_argument("name", metavar="NAME", help="as references have it: ${secrets.NAME}")
+    given.add_argument("value", nargs="*", help=argparse.SUPPRESS)  # to explain that it is none
+    given.add_argument("--file", metavar="PATH", help="read the value from this file")
+    part("list", "secrets:list_", "show which there are, and which services refer to them")
+    forgotten = part("unset", "secrets:unset", "forget one")
+    forgotten.add_argument("name", metavar="NAME")
 
 
 def _machine(one: argparse.ArgumentParser) -> None:

@@ -19,11 +19,14 @@ __all__ = [
     "RETIRE_WORLD",
     "RETRY",
     "ROLLBACK",
+    "SECRETS",
     "SERVICE",
     "SERVICES",
     "SET_GATES",
+    "SET_SECRET",
     "STEER",
     "TRANSITIONS",
+    "UNSET_SECRET",
     "VERSION",
     "WORLD",
     "WORLDS",
@@ -132,6 +135,18 @@ ROLLBACK = f"""mutation Rollback($world: String!, $service: String!, $release: I
   rollback(world: $world, service: $service, release: $release) {{
     __typename ... on Service {{ id name }} {_PROBLEM}
   }}
+}}"""
+
+_KEPT = "{ name setAt setBy services }"
+
+SECRETS = f"query Secrets($world: String!) {{ secrets(world: $world) {_KEPT} }}"
+
+SET_SECRET = f"""mutation SetSecret($world: String!, $name: String!, $value: String!) {{
+  setSecret(world: $world, name: $name, value: $value) {{ __typename ... on Secret {_KEPT} {_PROBLEM} }}
+}}"""
+
+UNSET_SECRET = f"""mutation UnsetSecret($world: String!, $name: String!) {{
+  unsetSecret(world: $world, name: $name) {{ __typename ... on Secret {_KEPT} {_PROBLEM} }}
 }}"""
 
 _MACHINE = f"""{{

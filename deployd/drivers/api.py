@@ -82,12 +82,14 @@ class ReleaseSpec:
     """The source tree, read only, for drivers that run trees."""
     image: str | None = None
     """The image with its digest, for drivers that run images."""
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The service's environment, references resolved. In a plan, variables may be missing."""
     secrets: frozenset[str] = frozenset()
     """Those of its variables whose values are secret: never written to a disk, a log, a command line."""
     missing: Reason | None = None
     """Why its environment is incomplete: it must not be started then; what runs already goes on."""
+    hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secret values that are in those variables, by their names: `[secret NAME]` is shown in their place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,18 @@ LONGEST_PATH = 100
 """Bytes: a socket's path has 104 on macOS and 108 on Linux."""
 
 
-def start_detached(program: Path, *arguments: str, name: str, patience: float) -> tuple[int, str]:
+def start_detached(
+    program: Path, *arguments: str, name: str, patience: float, handed: bytes = b""
+) -> tuple[int, str]:
     """Its exit status when it is in the background or has given up, and what it said on stderr.
 
-    `name` is what an error calls it, `patience` how many seconds it may take. Raises Retryable.
+    `name` is what an error calls it, `patience` how many seconds it may take; `handed` is what it can read
+    on stdin. Raises Retryable.
     """
     passed = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
     with subprocess.Popen(
         [sys.executable, "-I", "-S", str(program), *arguments],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         cwd="/",
@@ -38,7 +41,7 @@ def start_detached(program: Path, *arguments: str, name: str, patience: float) -
         start_new_session=True,
     ) as starting:
         try:
-            _, said = starting.communicate(timeout=patience)
+            _, said = starting.communicate(handed, timeout=patience)
         except subprocess.TimeoutExpired as error:
             starting.kill()
             raise Retryable(f"{name} did not start within {patience:g} s") from error

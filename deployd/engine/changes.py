@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 from deployd.drivers.api import ReleaseSpec
 from deployd.engine.birth import birth
@@ -16,12 +14,11 @@ from deployd.engine.deployments import hash_plan
 from deployd.engine.foreseeing import foresee, refusal
 from deployd.engine.naming import id_of
 from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.engine.reading import read_specs
 from deployd.engine.retiring import follow_retirement, plan_retirement
 from deployd.engine.services import SETTLED_DEPLOYMENT
 from deployd.engine.taking import forget, take
-from deployd.errors import NotFound
 from deployd.machines import RUNNERS
-from deployd.manifest import find
 from deployd.model.facts import ChangeFacts, DeploymentFacts, ServiceFacts
 from deployd.model.identifier import derived_id
 from deployd.model.machine import Machine, Request
@@ -62,7 +59,7 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         taken = await take(context, machine.world_id, facts.source)
         return Stay(after=timedelta(), facts=replace(facts, source=taken, reason=None))
     await forget(context, machine.world_id, facts.source)
-    specs = await _specs(context, facts)
+    specs = await _specs(context, machine.world_id, facts)
     deployer = await context.deployer(machine.world_id, _CAPABILITY)
     folder = await context.tree(facts.source.tree)
     lines: list[str] = []
@@ -133,28 +130,17 @@ def _name(deployment: Machine) -> str:
     return deployment.facts.service
 
 
-async def _specs(context: Context, facts: ChangeFacts) -> list[ServiceSpec]:
-    """The services of the snapshot that were asked for. Raises ManifestError, NotFound."""
-    assert facts.source.tree is not None
-    directory = facts.source.directory
-    manifest = find(
-        await context.tree(facts.source.tree), facts.source.shown if directory is None else Path(directory)
-    )
-    unknown = [name for name in facts.services if name not in manifest.services]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], list(manifest.services), n=1)
-        raise NotFound(
-            f"the manifest has no service {unknown[0]!r}",
-            remedy=f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(manifest.services)}.",
-        )
-    return [spec for name, spec in manifest.services.items() if not facts.services or name in facts.services]
+async def _specs(context: Context, world_id: int, facts: ChangeFacts) -> list[ServiceSpec]:
+    """The services that the change deploys. Raises ManifestError, NotFound."""
+    specs = await read_specs(context, world_id, facts)
+    return [spec for spec in specs if not facts.services or spec.name in facts.services]
 
 
 async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:
     """Each service (where there is none yet) and its deployment. The ids derive from the change's."""
     facts = facts_of(machine)
     births: list[Birth] = []
-    for spec in await _specs(context, facts):
+    for spec in await _specs(context, machine.world_id, facts):
         service_id = await id_of(context, machine.world_id, MachineKind.SERVICE, spec.name)
         births.append(
             birth(

@@ -24,7 +24,9 @@ async def foresee(context: Context, deployer: Deployer, service: ServiceRef, rel
     if refusals or reasons:
         return Plan(refusals=(*refusals, *reasons))
     env = await environment(context, service.world_id, spec, addresses=False)
-    made = await deployer.plan(service, replace(release, env=env.values, secrets=env.secrets))
+    made = await deployer.plan(
+        service, replace(release, env=env.values, secrets=env.secrets, hidden=env.hidden)
+    )
     return replace(made, actions=(*lines, *made.actions))
 
 

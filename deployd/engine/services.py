@@ -58,6 +58,7 @@ async def release_spec(context: Context, world_id: int, release_id: UUID) -> Rel
         tree=tree,
         env=env.values,
         secrets=env.secrets,
+        hidden=env.hidden,
         missing=env.missing,
     )
 

@@ -27,6 +27,8 @@ class Environment:
 
     values: Mapping[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+    hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The secret values in them, by what people call them."""
     missing: Reason | None = None
 
 
@@ -84,7 +86,12 @@ async def environment(
         given[name] = resolve(value, found.__getitem__)
         if needs & secret:
             hidden.add(name)
-    return Environment(given, frozenset(hidden), missing)
+        values_of = {_called(one): found[one] for one in secret if one in found}
+    return Environment(given, frozenset(hidden), values_of, missing)
+
+
+def _called(reference: Reference) -> str:
+    return ".".join(filter(None, (reference.name, reference.output)))
 
 
 def _missing(spec: ServiceSpec, name: str, first: str) -> Reason:

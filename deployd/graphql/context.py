@@ -14,6 +14,7 @@ from deployd.drivers.api import Deployer
 from deployd.engine.bus import Bus
 from deployd.engine.infrastructure import Infrastructure
 from deployd.engine.operations import Operations
+from deployd.engine.secrets import Secrets
 from deployd.engine.worlds import Worlds
 from deployd.graphql.loaders import Loaders
 from deployd.model.actor import Actor
@@ -36,6 +37,7 @@ class Api:
     bus: Bus
     deployer: Callable[[int, str], Awaitable[Deployer]]
     """The deployer behind a world's capability. Raises Unsupported."""
+    secrets: Secrets
 
     @property
     def worlds(self) -> Worlds:

@@ -17,6 +17,7 @@ from deployd.errors import (
     InputError,
     NotFound,
     PostgresUnavailable,
+    SecretsUnreadable,
     Unauthenticated,
 )
 from deployd.model.identifier import new_id
@@ -95,7 +96,7 @@ def explain(error: GraphQLError) -> None:
         error.extensions = {"code": "BAD_REQUEST"}
     elif cause is None or isinstance(cause, GraphQLError):  # the document or its variables are wrong
         error.extensions = {"code": "BAD_REQUEST", **(error.extensions or {})}
-    elif isinstance(cause, (InputError, DriverError, PostgresUnavailable)):
+    elif isinstance(cause, (InputError, DriverError, PostgresUnavailable, SecretsUnreadable)):
         assert isinstance(cause, DeploydError)
         error.message = cause.message
         error.extensions = {"code": cause.code, "remedy": cause.remedy}

@@ -19,9 +19,11 @@ from deployd.graphql.fields import resolved
 from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
 from deployd.graphql.machines import MachineMutation
+from deployd.graphql.masking import mask
 from deployd.graphql.problem import explain
 from deployd.graphql.resources import ResourceMutation, ResourceQuery
 from deployd.graphql.scalars import CONFIG
+from deployd.graphql.secrets import SecretMutation, SecretQuery
 from deployd.graphql.services import ServiceMutation, ServiceQuery
 from deployd.graphql.transitions import TransitionQuery, TransitionSubscription
 from deployd.graphql.worlds import WorldMutation, WorldQuery
@@ -30,7 +32,16 @@ __all__ = ["SCHEMA", "main"]
 
 
 @strawberry.type(description="What can be looked at.")
-class Query(WorldQuery, ServiceQuery, ResourceQuery, DeploymentQuery, ChangeQuery, TransitionQuery, LogQuery):
+class Query(
+    WorldQuery,
+    ServiceQuery,
+    ResourceQuery,
+    DeploymentQuery,
+    ChangeQuery,
+    TransitionQuery,
+    LogQuery,
+    SecretQuery,
+):
     """All roots that ask."""
 
     @resolved(description="The server's version.")
@@ -40,7 +51,9 @@ class Query(WorldQuery, ServiceQuery, ResourceQuery, DeploymentQuery, ChangeQuer
 
 
 @strawberry.type(description="What can be asked for.")
-class Mutation(ChangeMutation, MachineMutation, ServiceMutation, ResourceMutation, WorldMutation):
+class Mutation(
+    ChangeMutation, MachineMutation, ServiceMutation, ResourceMutation, WorldMutation, SecretMutation
+):
     """All roots that change something."""
 
 
@@ -54,6 +67,7 @@ class _Schema(strawberry.Schema):
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         """Every error passes here on its way out, over HTTP and websockets alike."""
+        mask(None if execution_context is None else execution_context.query, errors)
         for error in errors:
             explain(error)
 

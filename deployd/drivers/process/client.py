@@ -31,6 +31,7 @@ from deployd.drivers.process.command import port_variables
 from deployd.drivers.process.instance import Start, Status, read_start, read_status, start_text, status_text
 from deployd.drivers.process.ports import choose_ports
 from deployd.drivers.process.shim.files import write_whole
+from deployd.drivers.process.shim.handed import Handed, handed_text
 from deployd.drivers.process.shim.kernel import birth, end_group
 from deployd.drivers.process.shim.supervisor import ALREADY, STOPPED
 from deployd.errors import Retryable, Terminal
@@ -116,7 +117,7 @@ class Client:
                     write_whole(folder / "spec.json", start_text(start), durable=True)
                     (folder / "stop").unlink(missing_ok=True)
                 (folder / "healthy").unlink(missing_ok=True)
-            return self._launch(folder)
+            return self._launch(folder, start.handed)
 
     def stop(self, service: ServiceRef, release_id: UUID | None, keep: UUID | None = None) -> list[Instance]:
         """Ask instances to end (one, or all but `keep`); those that have not ended yet are the answer."""
@@ -203,10 +204,14 @@ class Client:
             os.chown(own, user, user)
         return replace(start, ports=ports, uid=user, env={**start.env, **port_variables(ports)})
 
-    def _launch(self, folder: Path) -> bool:
-        """Start the supervisor. It goes into the background once its program is on record."""
+    def _launch(self, folder: Path, handed: Handed) -> bool:
+        """Start the supervisor and hand it the secrets; it is in the background once its program runs."""
         status, errors = start_detached(
-            SHIM, str(folder), name=f"the supervisor in {folder}", patience=START_PATIENCE
+            SHIM,
+            str(folder),
+            name=f"the supervisor in {folder}",
+            patience=START_PATIENCE,
+            handed=handed_text(handed),
         )
         if status in {0, ALREADY}:
             return _await_status(folder)
@@ -242,12 +247,18 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _await_status(folder: Path) -> bool:
-    """A supervisor that holds its lock says so within moments. Raises Retryable when this one does not."""
+    """A supervisor that holds its lock says so within moments. Raises Retryable when this one does not.
+
+    False where it gave up, since whoever started it died before it had all that it needs.
+    """
     until = time.monotonic() + LOCK_PATIENCE
     while True:
         status = read_status(folder)
         if status.shim and birth(status.shim) == status.shim_birth:
             return not (folder / "stop").exists()
+        with _free(folder / "lock") as free:
+            if free:
+                return False
         if time.monotonic() > until:
             raise Retryable(f"the supervisor in {folder} does not say how it does")
         time.sleep(0.01)

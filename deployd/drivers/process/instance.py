@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from deployd.drivers.process.shim.handed import Handed
 
 __all__ = ["Start", "Status", "read_start", "read_status", "start_text", "status_text"]
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a supervisor has to know; `spec.json`. It holds the service's environment: mode 0600."""
+    """What a supervisor has to know; `spec.json`, mode 0600, but for what is handed to it directly."""
 
     world_id: int
     service_id: str
@@ -24,6 +26,7 @@ class Start:
     """The command as people write it."""
     cwd: str
     env: Mapping[str, str]
+    """The variables that are no secrets."""
     health: str | None = None
     """The HTTP path to ask."""
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -36,6 +39,8 @@ class Start:
     open_files: int = 1024
     grace_seconds: float = 10.0
     stop_signal: str = "SIGTERM"
+    handed: Handed = field(default=Handed(), repr=False)
+    """What is secret: never in a file, so unknown of a start that was read from one."""
 
     @property
     def name(self) -> str:
@@ -65,9 +70,12 @@ class Status:
     """Lines that the disk did not take."""
 
 
+_KEPT = {one.name for one in fields(Start)} - {"handed"}
+
+
 def start_text(start: Start) -> str:
     """As it is written."""
-    return json.dumps(asdict(start))
+    return json.dumps({name: getattr(start, name) for name in sorted(_KEPT)})
 
 
 def status_text(status: Status) -> str:
@@ -81,7 +89,8 @@ def read_start(folder: Path) -> Start | None:
         read = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return Start(**{**read, "argv": tuple(read["argv"])})
+    known = {name: read[name] for name in _KEPT & read.keys()}  # another version may have written more
+    return Start(**{**known, "argv": tuple(read["argv"])})
 
 
 def read_status(folder: Path) -> Status:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from deployd.drivers.api import ReleaseSpec, ServiceRef
 from deployd.drivers.process.accounts import may_enter, may_execute
@@ -15,6 +16,7 @@ from deployd.drivers.process.config import Config
 from deployd.drivers.process.dockerfile import read_dockerfile
 from deployd.drivers.process.instance import Start
 from deployd.drivers.process.recipe import Recipe
+from deployd.drivers.process.shim.handed import Handed
 from deployd.model.reason import Reason
 
 __all__ = ["Prepared", "host_path", "prepare"]
@@ -74,7 +76,7 @@ def prepare(
         argv=recipe.command.argv,
         text=recipe.command.text,
         cwd=str(recipe.cwd),
-        env=env,
+        env={name: value for name, value in env.items() if name not in release.secrets},
         health=spec.health.path,
         ports=ports,
         told_ports=ports,
@@ -82,8 +84,22 @@ def prepare(
         open_files=config.open_files,
         grace_seconds=config.grace_seconds,
         stop_signal=recipe.stop_signal,
+        handed=_handed(release),
     )
     return Prepared(start=start, notes=(*recipe.notes, *_notes(release)))
+
+
+def _handed(release: ReleaseSpec) -> Handed:
+    """The secret variables; and what must not be shown: what is in them, they, and passwords in URLs."""
+    env = {name: release.env[name] for name in sorted(release.secrets & release.env.keys())}
+    passwords: list[tuple[str, str]] = []
+    for name, value in env.items():
+        try:
+            password = urlsplit(value).password or ""
+        except ValueError:
+            continue  # it is no URL
+        passwords += [(name, password), (name, unquote(password))]
+    return Handed(env, (*release.hidden.items(), *env.items(), *passwords))
 
 
 def _recipe(service: ServiceRef, release: ReleaseSpec, path: str) -> Recipe | tuple[Reason, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 __all__ = ["Answer", "ask", "listens_on"]
@@ -52,11 +53,19 @@ async def _ask(port: int, path: str | None, what: str) -> Answer:
         version, _, status = first.partition(" ")
         if not version.startswith("HTTP/") or not status[:3].isdigit():
             return Answer(
-                False, f"{what}: " + (f"{first[:80]!r} is no HTTP" if first else "closed without an answer")
+                False, f"{what}: " + ("the answer is no HTTP" if first else "closed without an answer")
             )
-        return Answer(200 <= int(status[:3]) < 400, f"{what}: {status}")
+        return Answer(200 <= int(status[:3]) < 400, f"{what}: {_words(int(status[:3]))}")
     finally:
         writer.close()
+
+
+def _words(status: int) -> str:
+    """The status with its standard phrase: the service's own might hold anything, a secret too."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
 
 
 def listens_on(pid: int) -> tuple[int, ...]:

@@ -40,3 +40,19 @@ select distinct encode(substring(content from 2 for 8), 'hex') as key
 from (select content from secrets union all select content from outputs) kept
 where substring(content from 2 for 8) <> $1
 limit 1;
+
+-- name: list_environments
+-- Of each living service: that of the release it serves, and that of its newest deployment.
+select s.name as service, coalesce(r.spec -> 'env', '{}')::text as env
+from machines s
+join releases r on r.world_id = s.world_id and r.id = (s.facts ->> 'serving')::uuid
+where s.world_id = $1 and s.kind = 'service' and s.name is not null
+union all
+select s.name, coalesce(d.facts -> 'spec' -> 'env', '{}')::text
+from machines s
+cross join lateral (
+    select facts from machines d
+    where d.world_id = s.world_id and d.service_id = s.id and d.kind = 'deployment'
+    order by d.created_at desc limit 1
+) d
+where s.world_id = $1 and s.kind = 'service' and s.name is not null;

@@ -28,6 +28,7 @@ from deployd.engine.birth import birth
 from deployd.engine.bus import Bus
 from deployd.engine.committer import Committer
 from deployd.engine.operations import Operations
+from deployd.engine.secrets import Secrets
 from deployd.errors import InputError
 from deployd.graphql.context import Api
 from deployd.model.facts import DeploymentFacts, Facts, ServiceFacts, Source
@@ -36,6 +37,7 @@ from deployd.model.spec import ServiceSpec
 from deployd.store import machines, worlds
 from deployd.store.commit import Birth, Step
 from deployd.store.database import Database
+from deployd.store.vault import Vault
 from deployd.web.application import application
 from deployd.web.guard import LOOPBACK_HOSTS
 from deployd.web.serving import Running, start
@@ -216,7 +218,8 @@ async def serve(
 
     world = await worlds.get(db, "local")
     assert world is not None
-    api = Api(Operations(db, committer, "here"), db, bus, find)
+    operations = Operations(db, committer, "here")
+    api = Api(operations, db, bus, find, Secrets(operations, Vault(db, b"k" * 32)))
     app = application(api, trust_loopback=trust_loopback, allowed_hosts=LOOPBACK_HOSTS)
     try:
         async with (

@@ -11,7 +11,7 @@ from deployd.errors import DeploydError, Forbidden, NotFound, SettingsError, Sto
 
 VERBS = {
     "up", "down", "serve", "deploy", "status", "history", "logs", "cancel", "retry", "approve",
-    "rollback", "suspend", "resume", "retire", "version", "push",
+    "rollback", "suspend", "resume", "retire", "version", "push", "secret",
 }  # fmt: skip
 
 
@@ -40,6 +40,7 @@ def test_each_verb_has_help_and_something_to_run(verb: str, capsys: pytest.Captu
     assert ended.value.code == 0
     assert "--world NAME" in capsys.readouterr().out
     needed = ["x"] if verb not in ("up", "down", "serve", "deploy", "status", "version") else []
+    needed = ["set", "x"] if verb == "secret" else needed
     module, _, function = parser().parse_args([verb, *needed]).run.partition(":")
     assert callable(getattr(import_module(module), function))
 

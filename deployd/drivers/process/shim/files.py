@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+from .redaction import Redaction
+
 __all__ = ["LINE_BYTES", "SEGMENTS_KEPT", "SEGMENT_BYTES", "Segments", "Stream", "write_whole"]
 
 LINE_BYTES = 16 * 1024
@@ -114,13 +116,15 @@ class Segments:
 
 
 class Stream:
-    """One pipe of the program, cut into lines."""
+    """One pipe of the program, cut into lines, without its secrets."""
 
-    def __init__(self, fd: int, mark: str) -> None:
+    def __init__(self, fd: int, mark: str, redaction: Redaction) -> None:
         os.set_blocking(fd, False)
         self.fd = fd
         self.mark = mark
+        self.redaction = redaction
         self.rest = b""
+        """What came of a line that is not whole; it may end within a secret, so it is as it came."""
 
     def read(self) -> list[bytes] | None:
         """The whole lines that are there now; None at the end."""
@@ -130,10 +134,21 @@ class Stream:
             return []
         if not data:
             return None
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        if len(self.rest) > LINE_BYTES:
-            lines.append(self.rest)
-            self.rest = b""
-        return [
-            line[at : at + LINE_BYTES] for line in lines for at in range(0, max(len(line), 1), LINE_BYTES)
-        ]
+        whole, ended, self.rest = (self.rest + data).rpartition(b"\n")
+        lines = self.redaction.line(whole).split(b"\n") if ended else []
+        held = max(self.redaction.longest - 1, 0)
+        if len(self.rest) > LINE_BYTES + held:
+            # A secret that has only begun is within the last bytes: these wait for what comes.
+            redacted = self.redaction.line(self.rest)
+            cut = max(len(redacted) - held, 0)
+            lines.append(redacted[:cut])
+            self.rest = redacted[cut:]
+        return _cut(lines)
+
+    def last(self) -> list[bytes]:
+        """What is left of a line that has no end."""
+        return _cut([self.redaction.line(self.rest)]) if self.rest else []
+
+
+def _cut(lines: list[bytes]) -> list[bytes]:
+    return [line[at : at + LINE_BYTES] for line in lines for at in range(0, max(len(line), 1), LINE_BYTES)]

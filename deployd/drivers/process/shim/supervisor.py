@@ -1,7 +1,8 @@
 """The supervisor of one instance: runs, restarts and ends one program, keeps its output, says how it does.
 
-In its folder it finds `spec.json` (what to run) and writes `status.json` and `logs/`; it holds `lock` for
-its life, so a second one on the same folder ends at once. With a file `stop` there it starts nothing.
+In its folder it finds `spec.json` (what to run). Secret variables are handed to it (handed.py), kept in
+memory only, and taken out of whatever it writes. It writes `status.json` and `logs/`; it holds `lock` for its
+life, so a second one on the same folder ends at once. With a file `stop` there it starts nothing.
 SIGTERM ends the program, then the supervisor. Should it be killed, the kernel kills its program.
 """
 
@@ -19,6 +20,7 @@ from collections import deque
 from pathlib import Path
 
 from .files import Segments, Stream, write_whole
+from .handed import Handed, take
 from .kernel import (
     LINUX,
     birth,
@@ -30,6 +32,7 @@ from .kernel import (
     limit,
     stat,
 )
+from .redaction import Redaction
 
 __all__ = ["ALREADY", "BROKEN", "STOPPED", "main"]
 
@@ -45,8 +48,10 @@ STEADY = 60.0
 class Shim:
     """The supervisor's loop. `state` is running, backoff, stopping or stopped."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, handed: Handed) -> None:
         self.folder = folder
+        self.handed = handed
+        self.redaction = Redaction(handed.hidden)
         self.spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
         self.log = Segments(folder / "logs")
         self.state = "backoff"
@@ -85,7 +90,7 @@ class Shim:
 
     def say(self, text: str) -> None:
         """A line of the shim's own in the log."""
-        self.log.write("d", [text.replace("\n", " ").encode()])
+        self.log.write("d", [self.redaction.text(text.replace("\n", " ")).encode()])
 
     def report(self, *, strict: bool = False) -> None:
         """Write the status and hint at it. A full disk only delays it, except when `strict`."""
@@ -135,14 +140,14 @@ class Shim:
         self.state, self.began, self.started_at = "running", time.monotonic(), time.time()
         self.starts += 1
         self.tail.clear()
-        self.streams = [Stream(out, "o"), Stream(err, "e")]
+        self.streams = [Stream(out, "o", self.redaction), Stream(err, "e", self.redaction)]
         for stream in self.streams:
             self.selector.register(stream.fd, selectors.EVENT_READ, stream)
         # The child waits until it is on record; should this process die before, it ends by itself.
         self.report(strict=self.starts == 1)
         os.write(release, b"g")
         os.close(release)
-        self.problem = os.read(failure, 1000).decode(errors="replace")
+        self.problem = self.redaction.text(os.read(failure, 1000).decode(errors="replace"))
         os.close(failure)
         where = "".join(f", {name} on port {port}" for name, port in self.spec["ports"].items())
         self.say(f"started `{self.spec['text']}` as process {pid}{where}")
@@ -174,7 +179,8 @@ class Shim:
             if os.getppid() != parent:
                 os._exit(BROKEN)
             os.chdir(spec["cwd"])
-            os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606 - this is what it is for
+            env = {**spec["env"], **self.handed.env}
+            os.execvpe(spec["argv"][0], spec["argv"], env)  # noqa: S606 - this is what it is for
         except BaseException as error:  # whatever it is, the parent has to hear of it
             os.write(fail, f"{spec['argv'][0]}: {getattr(error, 'strerror', None) or error}".encode()[:1000])
         finally:
@@ -307,9 +313,9 @@ class Shim:
 
     def close(self, stream: Stream) -> None:
         """The pipe's end; a last line may lack its end."""
-        if stream.rest:
-            self.log.write(stream.mark, [stream.rest])
-            self.tail.append(stream.rest.decode(errors="replace"))
+        lines = stream.last()
+        self.log.write(stream.mark, lines)
+        self.tail.extend(line.decode(errors="replace") for line in lines)
         self.selector.unregister(stream.fd)
         os.close(stream.fd)
         self.streams.remove(stream)
@@ -335,6 +341,12 @@ def main(folder: Path) -> int:
         return ALREADY
     if (folder / "stop").exists():
         return STOPPED
+    limit(resource.RLIMIT_CORE, 0)  # no memory of this process on a disk
+    try:
+        handed = take(0)
+    except (ValueError, OSError) as error:
+        os.write(2, f"{error}\n".encode())
+        return BROKEN
     told, ready = os.pipe()
     if os.fork():
         os.close(ready)
@@ -353,5 +365,5 @@ def main(folder: Path) -> int:
     except (OSError, ValueError):
         pass
     keep_orphans()
-    Shim(folder).serve(ready)
+    Shim(folder, handed).serve(ready)
     return 0

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from deployd.drivers.api import Done, Failed, Wait
 from deployd.drivers.process.client import SHIM
 from deployd.drivers.process.instance import read_start, read_status, status_text
+from deployd.drivers.process.shim.handed import Handed, handed_text
 from deployd.drivers.process.shim.kernel import birth
 from deployd.drivers.process.shim.supervisor import ALREADY, BROKEN, STOPPED
 from deployd.model.state import Health
@@ -217,10 +219,10 @@ async def test_a_stopped_one_does_not_come_back(place: Place) -> None:
     release = place.release("sleep 600", env={"TOKEN": token})
     await place.apply(release)
     command = [sys.executable, "-I", "-S", str(SHIM), str(place.folder(release))]
-    assert subprocess.run(command, check=False).returncode == ALREADY
+    assert subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode == ALREADY
     assert len(started(token)) == 1
     await place.destroy()
-    assert subprocess.run(command, check=False).returncode == STOPPED
+    assert subprocess.run(command, check=False, stdin=subprocess.DEVNULL).returncode == STOPPED
     assert processes(token) == []
 
 
@@ -235,7 +237,11 @@ async def test_nothing_runs_that_is_not_on_record(place: Place) -> None:
     (folder / "status.json").mkdir()
     (folder / "status.json" / "in the way").touch()
     command = [sys.executable, "-I", "-S", str(SHIM), str(folder)]
-    assert subprocess.run(command, check=False, timeout=10).returncode == BROKEN
+    run = partial(subprocess.run, command, check=False, timeout=10, capture_output=True)
+    assert run(input=b"").returncode == BROKEN
+    assert run(input=handed_text(Handed())[:-1]).returncode == BROKEN
+    assert (folder / "shim.err").read_text() == ""
+    assert run(input=handed_text(Handed())).returncode == BROKEN
     end = time.monotonic() + 5
     while processes(str(folder)):  # not even what was about to become the program
         assert time.monotonic() < end

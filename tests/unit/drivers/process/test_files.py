@@ -16,6 +16,7 @@ from deployd.drivers.process.shim.files import (
     Stream,
     write_whole,
 )
+from deployd.drivers.process.shim.redaction import Redaction
 
 
 def texts(folder: Path) -> list[str]:
@@ -24,7 +25,7 @@ def texts(folder: Path) -> list[str]:
 
 def test_lines_are_cut() -> None:
     out, into = os.pipe()
-    stream = Stream(out, "o")
+    stream = Stream(out, "o", Redaction(()))
     assert stream.read() == []
     os.write(into, b"one\ntwo\nthr")
     assert stream.read() == [b"one", b"two"]
