@@ -50,6 +50,8 @@ class House:
     bus: Bus
     world_id: int
     world: str
+    context: Context
+    provisioner: StandinProvisioner
     kind = MachineKind
 
     def source(self, **services: str) -> str:
@@ -128,16 +130,22 @@ def deployment_facts(machine: Machine) -> DeploymentFacts:
 
 
 def context(
-    db: Database, home: Path, folder: Folder, placement: str = "here", *, processes: bool = False
+    db: Database,
+    home: Path,
+    folder: Folder,
+    placement: str = "here",
+    *,
+    processes: bool = False,
+    provisioner: StandinProvisioner | None = None,
 ) -> Context:
-    deployer, provisioner = StandinDeployer(folder), StandinProvisioner(folder)
+    deployer, made = StandinDeployer(folder), provisioner or StandinProvisioner(folder)
     real = create("deploy:process", {"grace_seconds": 2}, DriverContext(home / "driver", placement))
 
     def driver(name: str, config: object) -> Driver:
         if name == "deploy:process":
             return real if processes else deployer
-        if name == "provision:standin":
-            return provisioner
+        if name in ("provision:standin", "local/postgres"):
+            return made
         raise Unsupported(name)
 
     return Context(db, Trees(home / "sources"), placement, driver, Vault(db, KEY))
@@ -158,7 +166,8 @@ async def house(
 ) -> AsyncIterator[House]:
     """Everything runs while the context lasts."""
     folder = Folder(home / "outside")
-    ctx = context(db, home, folder, processes=processes)
+    provisioner = StandinProvisioner(folder)
+    ctx = context(db, home, folder, processes=processes, provisioner=provisioner)
     change(ctx)
     bus = Bus(db)
     committer = Committer(db, bus.committed)
@@ -168,7 +177,9 @@ async def house(
     async with bus.running():
         task = asyncio.create_task(committer.run())
         try:
-            home_ = House(db, home, folder, committer, operations, bus, local.world_id, world)
+            home_ = House(
+                db, home, folder, committer, operations, bus, local.world_id, world, ctx, provisioner
+            )
             if works:
                 async with Worker(
                     ctx, committer, bus, acts, ANSWERS, placements=list(placements), lease=lease

@@ -167,10 +167,11 @@ class StandinProvisioner:
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
+        self.broken = False
 
     async def apply(self, resource: ResourceSpec) -> Progress:
         await asyncio.sleep(0)
-        if resource.settings.get("broken"):
+        if self.broken or resource.settings.get("broken"):
             return Failed(Reason("QUOTA", f"{resource.name}: the quota is used up"))
         if "begun" not in self.folder.of(resource.resource_id):
             self.folder.make(resource.resource_id, "begun")
@@ -178,7 +179,15 @@ class StandinProvisioner:
             return Wait(0.01)
         self.folder.make(resource.resource_id, "object")
         await asyncio.sleep(0)
+        if "asleep" in self.folder.of(resource.resource_id):
+            self.folder.note(f"woke {resource.resource_id}")
+            self.folder.remove(resource.resource_id, "asleep")
         return Done({"url": "x://y"})
+
+    async def suspend(self, resource: ResourceSpec) -> Progress:
+        await asyncio.sleep(0)
+        self.folder.make(resource.resource_id, "asleep")
+        return Done()
 
     async def observe(self, resource: ResourceSpec) -> Health:
         await asyncio.sleep(0)

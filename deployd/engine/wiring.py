@@ -76,7 +76,7 @@ async def environment(
                 if addresses:
                     found[one] = await _address(context, world_id, one)
     given: dict[str, str] = {}
-    hidden: set[str] = set()
+    holders: set[str] = set()
     missing: Reason | None = None
     for name, value in wanted.items():
         needs = references({name: value})
@@ -85,9 +85,9 @@ async def environment(
             continue
         given[name] = resolve(value, found.__getitem__)
         if needs & secret:
-            hidden.add(name)
-        values_of = {_called(one): found[one] for one in secret if one in found}
-    return Environment(given, frozenset(hidden), values_of, missing)
+            holders.add(name)
+    hidden = {_called(one): found[one] for one in secret if one in found}
+    return Environment(given, frozenset(holders), hidden, missing)
 
 
 def _called(reference: Reference) -> str:
