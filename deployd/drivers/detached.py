@@ -22,10 +22,13 @@ LONGEST_PATH = 100
 """Bytes: a socket's path has 104 on macOS and 108 on Linux."""
 
 
-def start_detached(program: Path, *arguments: str, name: str, patience: float) -> tuple[int, str]:
+def start_detached(
+    program: Path, *arguments: str, name: str, patience: float, pass_fds: tuple[int, ...] = ()
+) -> tuple[int, str]:
     """Its exit status when it is in the background or has given up, and what it said on stderr.
 
-    `name` is what an error calls it, `patience` how many seconds it may take. Raises Retryable.
+    `name` is what an error calls it, `patience` how many seconds it may take, `pass_fds` what it inherits,
+    under the same numbers. Raises Retryable.
     """
     passed = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
     with subprocess.Popen(
@@ -36,6 +39,7 @@ def start_detached(program: Path, *arguments: str, name: str, patience: float) -
         cwd="/",
         env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", **passed},
         start_new_session=True,
+        pass_fds=pass_fds,
     ) as starting:
         try:
             _, said = starting.communicate(timeout=patience)
