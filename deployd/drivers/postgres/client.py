@@ -35,6 +35,8 @@ __all__ = ["Client", "NotYet"]
 CONNECTING = 3.0
 WORKING = 10.0
 """Seconds for one statement."""
+LOCK = 7_318_349_394_477_056
+"""The advisory lock of whoever changes roles and databases."""
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SILENT = (
     OSError,  # a TimeoutError is one
@@ -46,7 +48,7 @@ SILENT = (
 )
 LATER = (
     asyncpg.InsufficientResourcesError,
-    asyncpg.ObjectNotInPrerequisiteStateError,  # in use, or its lock is not to be had
+    asyncpg.ObjectNotInPrerequisiteStateError,  # in use
     asyncpg.TransactionRollbackError,
     asyncpg.QueryCanceledError,
     asyncpg.DuplicateObjectError,  # somebody else was quicker: the next look finds it
@@ -72,7 +74,7 @@ where datname in ('postgres', 'template1') and has_database_privilege('public', 
 
 
 class NotYet(Exception):
-    """The server starts, stops or recovers."""
+    """The server starts, stops, recovers or is busy, as the message says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +166,9 @@ class Client:
 
     @asynccontextmanager
     async def _alone(self, tag: str) -> AsyncIterator[Connection]:
-        """Nobody else changes the same resource, in whichever process."""
+        """Nobody else changes roles and databases of this server, in whichever process."""
         async with self._connected(tag) as connection:
-            await connection.execute("select pg_advisory_lock(hashtextextended($1, 0))", tag)
+            await connection.execute("select pg_advisory_lock($1)", LOCK)
             yield connection
 
     @asynccontextmanager
@@ -197,8 +199,10 @@ class Client:
         where = f"the Postgres of world {self.world}"
         try:
             yield
+        except asyncpg.LockNotAvailableError as error:
+            raise NotYet("others change databases of this server") from error
         except (asyncpg.CannotConnectNowError, FileNotFoundError) as error:  # its socket is not there yet
-            raise NotYet(str(error)) from error
+            raise NotYet("the server starts or stops") from error
         except asyncpg.InvalidAuthorizationSpecificationError as error:
             raise Denied(
                 f"{where} refuses deployd",

@@ -64,8 +64,8 @@ class LocalPostgres:
                 return found
             try:
                 reason = await _client(resource, server, found).provide(wanted)
-            except NotYet:
-                return Wait(AGAIN, "the server starts or stops")
+            except NotYet as why:
+                return Wait(AGAIN, str(why))
         return Failed(reason) if reason else Done(outputs_of(resource, found.port))
 
     async def observe(self, resource: ResourceSpec) -> Health:
@@ -112,8 +112,8 @@ class LocalPostgres:
                 return found
             try:
                 await _client(resource, server, found).withdraw(_identity(resource))
-            except NotYet:
-                return Wait(AGAIN, "the server starts or stops")
+            except NotYet as why:
+                return Wait(AGAIN, str(why))
             async with server.folder.locked() as lock:
                 return _busy() if lock is None else await self._forget(server, resource)
 
