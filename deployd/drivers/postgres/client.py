@@ -55,7 +55,11 @@ LATER = (
     asyncpg.DuplicateDatabaseError,
     asyncpg.UniqueViolationError,
 )
-REFUSED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+REFUSED = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # it is half dropped
+)
 
 ROLE = """
 select shobj_description(oid, 'pg_authid') as tag, rolpassword as verifier, rolconnlimit as connections,
