@@ -43,7 +43,7 @@ class LocalPostgres:
 
     def __init__(self, config: Config, context: DriverContext) -> None:
         self.config = config
-        self._home = context.home.absolute()
+        self._home = context.home.resolve()  # processes are known by it, so it has one spelling
 
     async def apply(self, resource: ResourceSpec) -> Progress:
         """The world's server runs, and has this database and its role."""
@@ -136,6 +136,9 @@ class LocalPostgres:
             if running.status == "ready":
                 await in_thread(lambda port=running.port: server.folder.keep_port(port))  # type: ignore[misc]
                 return running
+            if running.status == "stopping":
+                await server.stop()  # whoever told it so, and however gently
+                return Wait(AGAIN, "an earlier server stops")
             if time.monotonic() > until:
                 return Wait(AGAIN, f"the server is {running.status or 'starting'}")
             await asyncio.sleep(PAUSE)

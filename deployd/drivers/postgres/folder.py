@@ -71,13 +71,14 @@ class Folder:
 
     def resources(self) -> dict[UUID, bool]:
         """All on record, and whether they are in use."""
-        if not self._resources.is_dir():
-            return {}
-        return {
-            UUID(one.name): one.read_text(encoding="ascii") == IN_USE
-            for one in self._resources.iterdir()
-            if not one.name.startswith(".")
-        }
+        found: dict[UUID, bool] = {}
+        try:
+            for one in self._resources.iterdir():
+                if not one.name.startswith("."):
+                    found[UUID(one.name)] = one.read_text(encoding="ascii") == IN_USE
+        except FileNotFoundError:
+            pass  # there are none; or one goes, and whoever holds the lock cannot see that
+        return found
 
     def keep(self, resource_id: UUID, *, in_use: bool) -> None:
         """Have it on record like this."""

@@ -64,6 +64,10 @@ class Place:
     def pid(self) -> int:
         return first_process(self.server_home)
 
+    def says_ready(self) -> bool:
+        pid_file = self.server_home / "data" / "postmaster.pid"
+        return pid_file.exists() and "ready" in pid_file.read_text()
+
     def servers(self) -> list[int]:
         """The first processes of all servers of this home."""
         return processes(f"postgres -D {self.home}/")

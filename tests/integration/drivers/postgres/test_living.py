@@ -312,11 +312,27 @@ def test_wrong_settings(tmp_path: Path) -> None:
         assert raised.value.remedy
 
 
-async def test_it_is_started_where_the_moment_is_bad(place: Place) -> None:
-    """Told to stop, it is wanted again before it has ended."""
+async def test_one_that_was_told_to_stop_is_wanted_again(place: Place) -> None:
+    """Even where it was told to wait for those who are connected, who stay."""
     resource = place.resource()
     outputs = await place.apply(resource)
-    os.kill(place.pid, signal.SIGINT)
-    assert await place.apply(resource) == outputs
-    wait_until(lambda: len(place.servers()) == 1)
-    await query(outputs, "select 1")
+    stays = await asyncpg.connect(outputs["url"])
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(place.pid, number)
+            wait_until(lambda: not place.says_ready())
+            assert await place.apply(resource) == outputs
+            await query(outputs, "select 1")
+    finally:
+        stays.terminate()
+    assert len(place.servers()) == 1
+
+
+async def test_a_home_by_two_names_has_one_server(place: Place) -> None:
+    link = place.root / "link"
+    link.symlink_to(place.root / "home")
+    resource = place.resource()
+    outputs = await place.apply(resource)
+    by_link = create({}, DriverContext(link, "here"))
+    assert (await finish(lambda: by_link.apply(resource))).outputs == outputs
+    assert len(place.servers()) == 1
