@@ -23,12 +23,17 @@ LONGEST_PATH = 100
 
 
 def start_detached(
-    program: Path, *arguments: str, name: str, patience: float, handed: bytes = b""
+    program: Path,
+    *arguments: str,
+    name: str,
+    patience: float,
+    handed: bytes = b"",
+    pass_fds: tuple[int, ...] = (),
 ) -> tuple[int, str]:
     """Its exit status when it is in the background or has given up, and what it said on stderr.
 
     `name` is what an error calls it, `patience` how many seconds it may take; `handed` is what it can read
-    on stdin. Raises Retryable.
+    on stdin, `pass_fds` what it inherits under the same numbers. Raises Retryable.
     """
     passed = {key: os.environ[key] for key in ("LD_LIBRARY_PATH",) if key in os.environ}
     with subprocess.Popen(
@@ -39,6 +44,7 @@ def start_detached(
         cwd="/",
         env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", **passed},
         start_new_session=True,
+        pass_fds=pass_fds,
     ) as starting:
         try:
             _, said = starting.communicate(handed, timeout=patience)

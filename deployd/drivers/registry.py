@@ -14,7 +14,7 @@ from deployd.errors import NotFound, Terminal
 __all__ = ["GROUP", "Factory", "create", "known", "load"]
 
 GROUP = "deployd.drivers"
-EXTRAS = {"deploy:process": "local"}
+EXTRAS = {"deploy:process": "local", "local/postgres": "local"}
 """With which extra of deployd a driver's libraries come."""
 
 Factory = Callable[[Mapping[str, object], DriverContext], Deployer | Provisioner | Router]

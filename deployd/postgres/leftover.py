@@ -19,7 +19,7 @@ from pathlib import Path
 
 from deployd.errors import PostgresUnavailable
 
-__all__ = ["disown_pid_file", "end_leftovers"]
+__all__ = ["Processes", "disown_pid_file", "end_leftovers", "find_processes"]
 
 STAGES = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 10.0))
 """What a left-over server is sent, and for how many seconds it is then waited for."""
@@ -27,7 +27,9 @@ PAUSE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class _Leftovers:
+class Processes:
+    """What runs of one server."""
+
     server: int | None
     """The first process, which ends the others when it is told to end."""
     others: tuple[int, ...]
@@ -45,7 +47,7 @@ async def end_leftovers(data: Path, title: str, uid: int) -> None:
         deadline = time.monotonic() + patience
         signalled: set[int] = set()
         while True:
-            found = _find(data, title, uid)
+            found = find_processes(data, title, uid)
             if found.server is None and not found.others:
                 return
             # Without a first process the others know nothing of a shutdown, except how to drop everything.
@@ -74,9 +76,10 @@ async def end_leftovers(data: Path, title: str, uid: int) -> None:
 def disown_pid_file(data: Path) -> None:
     """Make the next server see that the one which wrote `postmaster.pid` is gone.
 
-    Postgres takes any living process of that number for a server, except its own parent: so that is put
-    in, by its parent. The file is not removed, as the next server finds in it the shared memory of
-    the last one, and refuses to start while somebody still uses that.
+    Postgres takes any living process of that number for a server, except its own parent and the one that
+    PG_GRANDPARENT_PID in its environment names: so this process, which has to be one of the two, is put in.
+    The file is not removed, as the next server finds in it the shared memory of the last one, and refuses
+    to start while somebody still uses that.
     """
     path = data / "postmaster.pid"
     try:
@@ -93,14 +96,15 @@ def disown_pid_file(data: Path) -> None:
         file.write(b"%d\n" % os.getpid() + rest)
 
 
-def _find(data: Path, title: str, uid: int) -> _Leftovers:
+def find_processes(data: Path, title: str, uid: int) -> Processes:
+    """What runs as this user on this data directory, or under this title. Blocks for milliseconds."""
     server, others = None, []
     for pid, command in _processes_of(uid):
         if f"postgres -D {data} " in f"{command} ":
             server = pid
         elif command.startswith(f"postgres: {title}: "):
             others.append(pid)
-    return _Leftovers(server, tuple(others))
+    return Processes(server, tuple(others))
 
 
 def _processes_of(uid: int) -> Iterator[tuple[int, str]]:
