@@ -25,7 +25,7 @@ __all__ = ["Environment", "environment", "scheme_of", "url_variable"]
 class Environment:
     """Variables with their values, which of them hold a secret, and why some are missing, if so."""
 
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = frozenset()
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The secret values in them, by what people call them."""
