@@ -15,6 +15,7 @@ from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.deployments import hash_plan, refusal
 from deployd.engine.outcome import Act, Go, Outcome, Stay
+from deployd.engine.planning import plan_release
 from deployd.engine.services import SETTLED_DEPLOYMENT
 from deployd.engine.taking import forget, take
 from deployd.engine.wiring import literals
@@ -67,9 +68,8 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     for spec in specs:
         service_id = await _service_id(context, machine.world_id, spec.name)
         service = await context.service_ref(machine.world_id, service_id, spec.name)
-        planned = await deployer.plan(
-            service, ReleaseSpec(machine.id, 0, spec, tree=folder, env=literals(spec))
-        )
+        release = ReleaseSpec(machine.id, 0, spec, tree=folder, env=literals(spec))
+        planned = await plan_release(context, deployer, service, release)
         if (reason := refusal(planned)) is not None:
             return Go("fail", facts=replace(facts, reason=reason), reason=reason)
         lines += [f"{spec.name}: {line}" for line in planned.actions]
