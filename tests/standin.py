@@ -51,6 +51,12 @@ class Folder:
         path = self.root / "journal"
         return path.read_text().splitlines() if path.exists() else []
 
+    def mark(self, what: str) -> None:
+        (self.root / f"mark-{what}").touch()
+
+    def is_marked(self, what: str) -> bool:
+        return (self.root / f"mark-{what}").exists()
+
     def make(self, owner: UUID, name: object) -> None:
         folder = self.root / str(owner)
         folder.mkdir(exist_ok=True)
@@ -72,7 +78,8 @@ class Folder:
 
 
 class StandinDeployer:
-    """Behaves as its releases' `run:` says: `ok`, `slow`, `broken`, `sick`, `flaky`, `hang`, `moody`."""
+    """Behaves as its releases' `run:` says: `ok`, `slow`, `broken`, `sick`, `flaky`, `hang`, `moody`, and
+    `wilting`: well until the folder is marked `ill`, or `restarted`."""
 
     supports = Supports(
         runs="tree",
@@ -127,11 +134,20 @@ class StandinDeployer:
         found = []
         for name in self.folder.of(service.service_id):
             release_id, _, how = name.partition(".")
+            if how == "wilting" and self.folder.is_marked("ill"):
+                how = "sick"
+            restarts = int(how == "wilting" and self.folder.is_marked("restarted"))
             health = {"sick": Health.DEGRADED, "slow": Health.PROGRESSING}.get(how, Health.HEALTHY)
             reason = Reason("SICK", "it is sick", evidence="cough") if how == "sick" else None
             found.append(
                 InstanceStatus(
-                    name, UUID(release_id), health, address=self.address(release_id), pid=1, reason=reason
+                    name,
+                    UUID(release_id),
+                    health,
+                    address=self.address(release_id),
+                    pid=1,
+                    restarts=restarts,
+                    reason=reason,
                 )
             )
         return Observation(tuple(found))

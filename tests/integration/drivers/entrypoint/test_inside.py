@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 import aiohttp
@@ -163,6 +164,10 @@ async def test_a_service_that_does_not_speak_http_is_tunnelled_to(here: Place) -
             one.close()
 
 
+def _is_dead(pid: int) -> bool:
+    return not alive(pid)
+
+
 async def test_a_killed_proxy_comes_back_with_everything(here: Place) -> None:
     """Entrypoint, internal addresses of both kinds, weights and gates: all is in the table."""
     talker = ServiceRef(1, "local", uuid4(), "talker")
@@ -176,7 +181,7 @@ async def test_a_killed_proxy_comes_back_with_everything(here: Place) -> None:
             for _ in range(3):
                 pid = here.pid()
                 os.kill(pid, signal.SIGKILL)
-                await until(lambda dead=pid: not alive(dead), "it is dead")
+                await until(partial(_is_dead, pid), "it is dead")
                 assert (await here.route(one)).note == ""  # one service's watch is enough for all
                 assert here.pid() != pid
                 async with session.get(inside.url) as answer:
