@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 from deployd.drivers.api import DriverContext
 from deployd.drivers.registry import create
 from deployd.engine.acts import ACTS, ANSWERS
+from deployd.engine.birth import birth
 from deployd.engine.bus import Bus
 from deployd.engine.committer import Committer
 from deployd.engine.context import Context, Driver
@@ -24,14 +25,16 @@ from deployd.engine.worker import Worker
 from deployd.errors import Unsupported
 from deployd.machines import RUNNERS
 from deployd.model.actor import Actor, Role
-from deployd.model.facts import ChangeFacts, DeploymentFacts, ServiceFacts
+from deployd.model.facts import ChangeFacts, DeploymentFacts, ServiceFacts, Source
+from deployd.model.identifier import derived_id
 from deployd.model.machine import Machine, Transition
+from deployd.model.spec import HealthSpec, RolloutSpec, RouteSpec, ServiceSpec
 from deployd.model.state import MachineKind
 from deployd.sources.trees import Trees
 from deployd.store import machines, transitions, worlds
 from deployd.store.database import Database
 from deployd.store.vault import Vault
-from tests.standin import Folder, StandinDeployer, StandinProvisioner
+from tests.standin import Folder, StandinDeployer, StandinProvisioner, StandinRouter
 
 ADA = Actor("person:ada", Role.ADMIN)
 KEY = b"k" * 32
@@ -69,6 +72,44 @@ class House:
 
     async def deploy(self, key: str | None = None, **services: str) -> Machine:
         return await self.operations.deploy(ADA, self.world, self.source(**services), key=key)
+
+    async def roll_out(
+        self, name: str, run: str, rollout: RolloutSpec, key: str = "1", *, routes: tuple[RouteSpec, ...] = ()
+    ) -> Machine:
+        """A deployment of its own, in any way; one of the same key is the same one."""
+        found = await machines.get_named(self.db, self.world_id, MachineKind.SERVICE, name)
+        service_id = derived_id(self.world_id, "service", name) if found is None else found.id
+        folder = self.source(**{name: run})
+        tree = await Trees(self.home / "sources").snapshot(Path(folder))
+        spec = ServiceSpec(
+            name, run=run, ports={"http": 80}, health=HealthSpec("/", 2.0), rollout=rollout, routes=routes
+        )
+        facts = DeploymentFacts(
+            service=name,
+            requested_at=datetime.now(UTC),
+            requested_by=ADA.name,
+            spec=spec,
+            source=Source(folder, tree),
+        )
+        made = birth(
+            self.world_id,
+            derived_id(service_id, "rollout", key),
+            facts,
+            ADA.name,
+            service_id=service_id,
+            placement="here",
+        )
+        service = birth(
+            self.world_id,
+            service_id,
+            ServiceFacts(name),
+            ADA.name,
+            name=name,
+            service_id=service_id,
+            placement="here",
+        )
+        await self.committer.store(births=(service, made))
+        return await self.get(made.id)
 
     async def get(self, machine_id: UUID) -> Machine:
         found = await machines.get(self.db, self.world_id, machine_id)
@@ -139,6 +180,7 @@ def context(
     provisioner: StandinProvisioner | None = None,
 ) -> Context:
     deployer, made = StandinDeployer(folder), provisioner or StandinProvisioner(folder)
+    router = StandinRouter(folder)
     real = create("deploy:process", {"grace_seconds": 2}, DriverContext(home / "driver", placement))
 
     def driver(name: str, config: object) -> Driver:
@@ -146,6 +188,8 @@ def context(
             return real if processes else deployer
         if name in ("provision:standin", "local/postgres"):
             return made
+        if name == "route:standin":
+            return router
         raise Unsupported(name)
 
     return Context(db, Trees(home / "sources"), placement, driver, Vault(db, KEY))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
 from deployd.drivers.api import (
     Done,
+    Endpoint,
     Failed,
     InstanceStatus,
     Observation,
@@ -24,11 +26,14 @@ from deployd.drivers.api import (
     Routed,
     ServiceRef,
     Supports,
+    Target,
     Wait,
 )
 from deployd.errors import Retryable
 from deployd.model.reason import Reason
+from deployd.model.spec import RouteSpec
 from deployd.model.state import Health
+from deployd.model.world import Gate
 
 
 class Folder:
@@ -45,6 +50,12 @@ class Folder:
     def journal(self) -> list[str]:
         path = self.root / "journal"
         return path.read_text().splitlines() if path.exists() else []
+
+    def mark(self, what: str) -> None:
+        (self.root / f"mark-{what}").touch()
+
+    def is_marked(self, what: str) -> bool:
+        return (self.root / f"mark-{what}").exists()
 
     def make(self, owner: UUID, name: object) -> None:
         folder = self.root / str(owner)
@@ -67,9 +78,14 @@ class Folder:
 
 
 class StandinDeployer:
-    """Behaves as its releases' `run:` says: `ok`, `slow`, `broken`, `sick`, `flaky`, `hang`, `moody`."""
+    """Behaves as its releases' `run:` says: `ok`, `slow`, `broken`, `sick`, `flaky`, `hang`, `moody`, and
+    `wilting`: well until the folder is marked `ill`, or `restarted`."""
 
-    supports = Supports(runs="tree", bound_to_host=True)
+    supports = Supports(
+        runs="tree",
+        rollouts=frozenset({"rolling", "blue-green", "canary", "recreate"}),
+        bound_to_host=True,
+    )
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
@@ -118,11 +134,20 @@ class StandinDeployer:
         found = []
         for name in self.folder.of(service.service_id):
             release_id, _, how = name.partition(".")
+            if how == "wilting" and self.folder.is_marked("ill"):
+                how = "sick"
+            restarts = int(how == "wilting" and self.folder.is_marked("restarted"))
             health = {"sick": Health.DEGRADED, "slow": Health.PROGRESSING}.get(how, Health.HEALTHY)
             reason = Reason("SICK", "it is sick", evidence="cough") if how == "sick" else None
             found.append(
                 InstanceStatus(
-                    name, UUID(release_id), health, address=self.address(release_id), pid=1, reason=reason
+                    name,
+                    UUID(release_id),
+                    health,
+                    address=self.address(release_id),
+                    pid=1,
+                    restarts=restarts,
+                    reason=reason,
                 )
             )
         return Observation(tuple(found))
@@ -145,21 +170,47 @@ class StandinRouter:
         self.folder = folder
         self.draining = 0
         self.failing = False
+        self.refusing: tuple[Reason, ...] = ()
         self.to: dict[UUID, str] = {}
 
-    async def route(self, service: ServiceRef, address: str) -> Routed:
+    async def reserve(self, service: ServiceRef, scheme: str) -> Endpoint:
+        await asyncio.sleep(0)
+        return Endpoint(f"{service.service}.inside", 80, scheme)
+
+    async def plan(
+        self, service: ServiceRef, routes: Sequence[RouteSpec], gates: Mapping[str, Gate]
+    ) -> tuple[Reason, ...]:
+        await asyncio.sleep(0)
+        return self.refusing
+
+    async def route(
+        self,
+        service: ServiceRef,
+        targets: Sequence[Target],
+        *,
+        routes: Sequence[RouteSpec] = (),
+        gates: Mapping[str, Gate] | None = None,
+    ) -> Routed:
         await asyncio.sleep(0)
         if self.failing:
             raise Retryable("the router is busy")
-        if self.to.get(service.service_id) != address:
-            self.to[service.service_id] = address
-            self.folder.note(f"routed {address}")
-        return Routed(f"http://{service.service}.test", self.draining)
+        total = sum(one.weight for one in targets)
+        parts = [f"{one.address}={one.weight * 100 // total}" for one in targets]
+        to = parts[0].removesuffix("=100") if len(parts) == 1 else " ".join(parts)
+        if self.to.get(service.service_id) != to:
+            self.to[service.service_id] = to
+            self.folder.note(f"routed {to}")
+        return Routed(
+            f"http://{service.service}.test", self.draining, endpoint=await self.reserve(service, "http")
+        )
 
-    async def unroute(self, service: ServiceRef, why: str | None = None) -> None:
+    async def unroute(self, service: ServiceRef, why: str | None = None, *, soon: bool = False) -> Routed:
         await asyncio.sleep(0)
-        if self.to.pop(service.service_id, None) is not None:
-            self.folder.note(f"unrouted: {why}")
+        if self.to.get(service.service_id) != f"nowhere: {why}":
+            if service.service_id in self.to:
+                self.folder.note(f"unrouted: {why}")
+            self.to[service.service_id] = f"nowhere: {why}"
+        return Routed(draining=self.draining if soon else 0)
 
 
 class StandinProvisioner:

@@ -9,7 +9,7 @@ Cancelling a call's task stops it at its next await; a later call puts right wha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +17,9 @@ from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from deployd.model.reason import Reason
-from deployd.model.spec import ServiceSpec
+from deployd.model.spec import RouteSpec, ServiceSpec
 from deployd.model.state import Health
+from deployd.model.world import Gate
 
 __all__ = [
     "Builds",
@@ -233,6 +234,10 @@ class Routed:
     draining: int = 0
     """Requests still under way to where it was routed before; 0 once they have had `drain_seconds`."""
     note: str = ""
+    urls: tuple[str, ...] = ()
+    """All its public addresses: that one, and its routes."""
+    endpoint: Endpoint | None = None
+    """Its address within its world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,17 +310,41 @@ class Router(Protocol):
     drain_seconds: float
     """How long a release that is not routed to any more is kept for the requests that it works on."""
 
-    async def route(self, service: ServiceRef, address: str) -> Routed:
-        """Requests go to this address (a URL) from now on: once this has returned, no new one goes elsewhere.
+    async def reserve(self, service: ServiceRef, scheme: str) -> Endpoint:
+        """Its address within its world, known before anything of it runs; the same whenever it is asked for.
 
+        `scheme`: `http`, or `tcp` for a service that talks something else. While the service is not routed,
+        callers are told so there, in plain words where it talks HTTP.
+        """
+        ...
+
+    async def plan(
+        self, service: ServiceRef, routes: Sequence[RouteSpec], gates: Mapping[str, Gate]
+    ) -> tuple[Reason, ...]:
+        """What stands against these routes, such as another service that has one; changes nothing."""
+        ...
+
+    async def route(
+        self,
+        service: ServiceRef,
+        targets: Sequence[Target],
+        *,
+        routes: Sequence[RouteSpec] = (),
+        gates: Mapping[str, Gate] | None = None,
+    ) -> Routed:
+        """Requests go to these targets from now on: once this has returned, no new one goes elsewhere.
+
+        Weights hold from request to request. `gates` are the world's, by name. A route that another service
+        has stays there, which the note says. Raises InputError for a gate that the world does not have.
         An address that this router cannot lead to is no error: the service has no public one then.
         """
         ...
 
-    async def unroute(self, service: ServiceRef, why: str | None = None) -> None:
+    async def unroute(self, service: ServiceRef, why: str | None = None, *, soon: bool = False) -> Routed:
         """Requests go nowhere; `why` is what callers are told after the service's name: `is suspended`.
 
-        Without a reason the service's name is forgotten. Missing is done.
+        `soon`: they are told to ask again in a moment. Without a reason the service is forgotten, its
+        address within the world too. Missing is done. The answer says how many are under way still.
         """
         ...
 

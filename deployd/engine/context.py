@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
 from deployd.drivers.api import (
     Deployer,
+    Endpoint,
     Observation,
     Plan,
     Progress,
@@ -21,10 +22,13 @@ from deployd.drivers.api import (
     ServiceRef,
     Supports,
     Suspends,
+    Target,
 )
 from deployd.errors import NotFound, Unsupported
+from deployd.model.reason import Reason
+from deployd.model.spec import RouteSpec, ServiceSpec
 from deployd.model.state import Health
-from deployd.model.world import World
+from deployd.model.world import Gate, World
 from deployd.sources.trees import Trees
 from deployd.store import worlds
 from deployd.store.database import Database
@@ -51,6 +55,8 @@ class Context:
     """Makes the driver of this name with this configuration, once. Raises Unsupported, Terminal."""
     vault: Vault
     check: Check = lambda: None
+    specs: dict[UUID, ServiceSpec] = field(default_factory=dict)
+    """Of releases, which never change, by their ids: for whoever looks at them again and again."""
     _worlds: dict[int, World] = field(default_factory=dict)
     _read_at: float = float("-inf")
 
@@ -141,13 +147,30 @@ class _LeasedRouter:
         self._router, self._check = router, check
         self.drain_seconds = router.drain_seconds
 
-    async def route(self, service: ServiceRef, address: str) -> Routed:
+    async def reserve(self, service: ServiceRef, scheme: str) -> Endpoint:
         self._check()
-        return await self._router.route(service, address)
+        return await self._router.reserve(service, scheme)
 
-    async def unroute(self, service: ServiceRef, why: str | None = None) -> None:
+    async def plan(
+        self, service: ServiceRef, routes: Sequence[RouteSpec], gates: Mapping[str, Gate]
+    ) -> tuple[Reason, ...]:
         self._check()
-        await self._router.unroute(service, why)
+        return await self._router.plan(service, routes, gates)
+
+    async def route(
+        self,
+        service: ServiceRef,
+        targets: Sequence[Target],
+        *,
+        routes: Sequence[RouteSpec] = (),
+        gates: Mapping[str, Gate] | None = None,
+    ) -> Routed:
+        self._check()
+        return await self._router.route(service, targets, routes=routes, gates=gates)
+
+    async def unroute(self, service: ServiceRef, why: str | None = None, *, soon: bool = False) -> Routed:
+        self._check()
+        return await self._router.unroute(service, why, soon=soon)
 
 
 class _LeasedProvisioner:

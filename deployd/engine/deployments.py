@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from deployd.drivers.api import Deployer, Failed, InstanceStatus, ReleaseSpec, Routed, ServiceRef, Wait
+from deployd.engine import rollout
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.foreseeing import foresee, refusal
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.provisioning import provide
-from deployd.engine.routing import drain_seconds, route, unroute
+from deployd.engine.replacing import bring_back, make_alone, make_room, watch_canary
+from deployd.engine.routing import drain_seconds, route, targets, unroute
 from deployd.engine.services import release_spec
 from deployd.errors import InputError, NotFound
 from deployd.machines import RUNNERS
@@ -34,6 +36,7 @@ _LOOKS = 12  # at the health of a new release in one act, so that a quick start 
 _LOOK_EVERY = 0.15
 _AGAIN = timedelta(seconds=_LOOK_EVERY)
 _SLACK = timedelta(seconds=1)  # for looking, beyond the time that the service asked for
+_MARGIN = 1.1  # of a canary's steps, for the same
 
 
 def facts_of(machine: Machine) -> DeploymentFacts:
@@ -137,10 +140,12 @@ async def provision(context: Context, machine: Machine) -> Outcome:
 
 
 async def release(context: Context, machine: Machine) -> Outcome:
-    """Releasing: start the release beside what serves."""
+    """Releasing: start the release beside what serves, or in its place."""
     facts = facts_of(machine)
     assert facts.release_id is not None
     deployer, service = await _where(context, machine)
+    if (wait := await make_room(context, deployer, service, facts)) is not None:
+        return _because(facts, wait)
     spec = await release_spec(context, machine.world_id, facts.release_id)
     progress = await deployer.apply(service, spec, alone=False)
     if isinstance(progress, Wait):
@@ -152,27 +157,32 @@ async def release(context: Context, machine: Machine) -> Outcome:
     if facts.spec.ports and (drain := await drain_seconds(context, machine.world_id)) is not None:
         # Requests under way to the old release have their time beside it, not within it.
         healthy_by = datetime.now(UTC) + limit
-        limit += timedelta(seconds=drain) + _SLACK
+        limit += timedelta(seconds=drain) + _SLACK + rollout.duration(facts) * _MARGIN
     return Go("released", facts=replace(facts, healthy_by=healthy_by, reason=None), deadline=limit)
 
 
 async def verify(context: Context, machine: Machine) -> Outcome:
-    """Verifying: healthy first, then reached, then alone."""
+    """Verifying: healthy first, then reached (by part of the requests, where it is tried out), then alone."""
     facts = facts_of(machine)
     assert facts.release_id is not None
     deployer, service = await _where(context, machine)
+    if facts.step is not None and rollout.is_split(facts):
+        return _because(facts, await watch_canary(context, deployer, service, facts))
     for look in range(_LOOKS):
         if look:
             await asyncio.sleep(_LOOK_EVERY)
-        mine = (await deployer.observe(service)).of(facts.release_id)
+        seen = await deployer.observe(service)
+        mine = seen.of(facts.release_id)
         spec = None
         if mine is None or mine.health in (Health.MISSING, Health.HEALTHY):
             spec = await release_spec(context, machine.world_id, facts.release_id)
         if spec is not None and mine is not None and mine.health is Health.HEALTHY:
-            routed = await route(context, service, mine.address)
+            if rollout.is_split(facts):
+                return Stay(after=timedelta(), facts=rollout.begun(facts, mine, datetime.now(UTC)))
+            routed = await route(context, service, facts.spec, targets(seen, {facts.release_id: 100}))
             if routed.draining:
                 continue
-            progress = await deployer.apply(service, spec, alone=True)
+            progress = await make_alone(deployer, service, facts, spec, seen)
             if isinstance(progress, Wait):
                 return Stay(after=timedelta(seconds=progress.seconds))
             if isinstance(progress, Failed):
@@ -194,7 +204,12 @@ async def verify(context: Context, machine: Machine) -> Outcome:
 def _reached(facts: DeploymentFacts, mine: InstanceStatus, routed: Routed) -> DeploymentFacts:
     """Where it answers; why it has no address of its own, where it should have one, is a note."""
     notes = (*facts.notes, routed.note) if routed.note and routed.note not in facts.notes else facts.notes
-    return replace(facts, address=mine.address, url=routed.url, notes=notes, reason=None)
+    kept_until = None
+    if rollout.keeps(facts) is not None:
+        kept_until = datetime.now(UTC) + timedelta(seconds=facts.spec.rollout.keep)
+    return replace(
+        facts, address=mine.address, url=routed.url, notes=notes, kept_until=kept_until, reason=None
+    )
 
 
 def _too_late(facts: DeploymentFacts) -> Reason:
@@ -203,6 +218,13 @@ def _too_late(facts: DeploymentFacts) -> Reason:
     if last is None:
         return Reason("DEADLINE_PASSED", summary, fault=Fault.ERRORED)
     return replace(last, code="DEADLINE_PASSED", summary=f"{summary}: {last.summary}", fault=Fault.ERRORED)
+
+
+def _because(facts: DeploymentFacts, outcome: Outcome) -> Outcome:
+    """What goes back knows why."""
+    if isinstance(outcome, Go) and outcome.reason is not None:
+        return _back(facts, outcome.reason)
+    return outcome
 
 
 def _back(facts: DeploymentFacts, reason: Reason) -> Go:
@@ -231,7 +253,9 @@ async def _undo(context: Context, machine: Machine) -> Outcome | None:
     deployer, service = await _where(context, machine)
     if facts.restores is not None:
         spec = await release_spec(context, machine.world_id, facts.restores)
-        if (wait := await _route_back(context, deployer, service, spec, facts)) is not None:
+        recreated = rollout.strategy(facts) == rollout.RECREATE
+        back = bring_back if recreated else _route_back
+        if (wait := await back(context, deployer, service, spec, facts)) is not None:
             return wait
         progress = await deployer.apply(service, spec, alone=True)
     else:
@@ -260,7 +284,7 @@ async def _route_back(
     starting = before.health in (Health.PROGRESSING, Health.MISSING)
     if starting and mine and mine.health is Health.HEALTHY:
         return Stay(after=_AGAIN)  # it was stopped already: until it is back, what is cancelled serves on
-    routed = await route(context, service, before.address)
+    routed = await route(context, service, spec.spec, targets(observation, {spec.release_id: 100}))
     return Stay(after=_AGAIN) if routed.draining else None
 
 
@@ -310,6 +334,10 @@ def _retry(machine: Machine, request: Request) -> Birth:
         restores=None,
         touched=False,
         healthy_by=None,
+        step=None,
+        since=None,
+        restarts=0,
+        kept_until=None,
         address=None,
         url=None,
         reason=None,

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from deployd.drivers.api import Deployer, Plan, ReleaseSpec, ServiceRef, Supports
+from deployd.engine import rollout
 from deployd.engine.context import Context
 from deployd.engine.provisioning import planned
+from deployd.engine.routing import drain_seconds, refusals
 from deployd.engine.wiring import environment
 from deployd.model.reason import Reason
 from deployd.model.spec import ServiceSpec
@@ -16,18 +18,26 @@ __all__ = ["foresee", "refusal"]
 
 
 async def foresee(context: Context, deployer: Deployer, service: ServiceRef, release: ReleaseSpec) -> Plan:
-    """The driver's plan of this release, with what its resources need and what its world cannot do."""
+    """What deploying would do, by all who have a say in it; refusals of all of them. Changes nothing."""
     spec = release.spec
-    routed = await context.router(service.world_id) is not None
-    refusals = list(unsupported(spec, deployer.supports, service.world, routed=routed))
+    routed = await drain_seconds(context, service.world_id) is not None
     lines, reasons = await planned(context, service.world_id, service.service_id, spec)
-    if refusals or reasons:
-        return Plan(refusals=(*refusals, *reasons))
-    env = await environment(context, service.world_id, spec, addresses=False)
-    made = await deployer.plan(
-        service, replace(release, env=env.values, secrets=env.secrets, hidden=env.hidden)
+    refused = (
+        *unsupported(spec, deployer.supports, service.world, routed=routed),
+        *rollout.refusals(spec, deployer.supports, routed=routed),
+        *await refusals(context, service, spec),
+        *reasons,
     )
-    return replace(made, actions=(*lines, *made.actions))
+    if refused:
+        return Plan(refusals=refused)
+    env = await environment(context, service.world_id, spec, addresses=False)
+    release = replace(release, env=env.values, secrets=env.secrets, hidden=env.hidden)
+    made = await deployer.plan(service, release)
+    ways = (
+        f"route {one.host}{one.path}" + (f" through the gate {one.gate}" if one.gate else "")
+        for one in spec.routes
+    )
+    return replace(made, actions=(*lines, *made.actions, *rollout.described(spec), *ways))
 
 
 def refusal(plan: Plan) -> Reason | None:
@@ -51,20 +61,10 @@ def unsupported(spec: ServiceSpec, supports: Supports, world: str, *, routed: bo
             f"runs source trees, not images such as {spec.image}",
             "Write `build:` or `run:` instead (for this world alone: below `worlds:`), " + elsewhere,
         )
-    if spec.rollout.strategy not in supports.rollouts:
-        can = ", ".join(sorted(supports.rollouts))
-        yield no(f"has no rollout `{spec.rollout.strategy}`", f"Use one of {can}, {elsewhere}")
-    if not routed and spec.rollout.strategy in ("canary", "blue-green"):
-        yield no(
-            f"has no entrypoint, which the rollout `{spec.rollout.strategy}` needs",
-            f"Use `rolling`, {elsewhere}",
-        )
     if not supports.tasks:
         for name, wanted in (("before", spec.before), ("schedule", spec.schedule)):
             if wanted is not None:
                 yield no(f"cannot run commands once, as `{name}:` needs", f"Leave it out, {elsewhere}")
-    if not routed and spec.routes:
-        yield no("has no entrypoint, so that nothing can be routed", f"Leave `routes:` out, {elsewhere}")
     if not routed and spec.requires:
         yield no(
             "gives services no addresses that stay, as `requires:` needs",

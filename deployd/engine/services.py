@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from deployd.drivers.api import Deployer, Done, Failed, InstanceStatus, ReleaseSpec, ServiceRef, Wait
+from deployd.engine import rollout
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.holding import WAKE
@@ -30,6 +31,11 @@ __all__ = ["ACTS", "SETTLED_DEPLOYMENT", "answer", "facts_of", "reference", "rel
 _RUNNER = RUNNERS[MachineKind.SERVICE]
 SETTLED_DEPLOYMENT = tuple(
     str(state.name) for state in RUNNERS[MachineKind.DEPLOYMENT].table.states if state.settled
+)
+
+
+_WATCH = next(
+    state.recheck or timedelta() for state in _RUNNER.table.states if state.name == ServiceState.SERVING
 )
 
 
@@ -95,6 +101,8 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
             facts = replace(
                 facts,
                 previous=facts.serving if facts.serving != release_id else facts.previous,
+                kept=deployment.facts.restores if deployment.facts.kept_until else None,
+                kept_until=deployment.facts.kept_until,
                 serving=release_id,
                 suspended=False,
                 resources=held,
@@ -128,9 +136,13 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
     service = await reference(context, machine)
     observation = await deployer.observe(service)
     mine = observation.of(facts.serving)
-    url = facts.url if mine is None else await keep_route(context, service, mine.address, facts.url)
-    if mine is None or mine.health is Health.MISSING or len(observation.instances) > 1:
-        return await _restore(context, deployer, service, machine)
+    url = await keep_route(context, service, facts.serving, observation, facts.url)
+    known = (facts.serving, facts.kept)
+    strangers = {one.release_id for one in observation.instances if one.release_id not in known}
+    if mine is None or mine.health is Health.MISSING or strangers:
+        return await _restore(context, deployer, service, machine, strangers)
+    if facts.kept is not None and rollout.kept(facts, datetime.now(UTC)) is None:
+        return await _let_go(context, deployer, service, machine)
     seen = replace(
         facts,
         health=mine.health,
@@ -140,9 +152,9 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
         restarts=mine.restarts,
         reason=mine.reason,
     )
+    soon = timedelta(seconds=0.5) if mine.health is Health.PROGRESSING else _until_let_go(facts)
     if seen == facts:
-        return Stay()
-    soon = timedelta(seconds=0.5) if mine.health is Health.PROGRESSING else None
+        return Stay(after=soon)
     if _told(seen) == _told(facts):
         return Stay(after=soon, facts=seen)
     posts: tuple[Post, ...] = ()
@@ -171,7 +183,29 @@ def _news(before: ServiceFacts, seen: ServiceFacts, mine: InstanceStatus) -> Rea
     return Reason("HEALTH_CHANGED", f"service {seen.name}: {before.health} → {seen.health}")
 
 
-async def _restore(context: Context, deployer: Deployer, service: ServiceRef, machine: Machine) -> Outcome:
+def _until_let_go(facts: ServiceFacts) -> timedelta | None:
+    """When the watch looks again for the sake of a release that is kept; None: at its usual time."""
+    if facts.kept_until is None:
+        return None
+    left = facts.kept_until - datetime.now(UTC)
+    return max(left, timedelta(seconds=0.05)) if left < _WATCH else None
+
+
+async def _let_go(context: Context, deployer: Deployer, service: ServiceRef, machine: Machine) -> Outcome:
+    """The release that was kept has had its time."""
+    facts = facts_of(machine)
+    assert facts.kept is not None
+    progress = await deployer.destroy(service, facts.kept)
+    if isinstance(progress, Wait):
+        return Stay(after=timedelta(seconds=progress.seconds))
+    if isinstance(progress, Failed):
+        return Stay(facts=replace(facts, reason=progress.reason))
+    return Stay(after=timedelta(), facts=replace(facts, kept=None, kept_until=None))
+
+
+async def _restore(
+    context: Context, deployer: Deployer, service: ServiceRef, machine: Machine, strangers: set[UUID]
+) -> Outcome:
     """What is served is missing, or something else runs beside it: put that right."""
     facts = facts_of(machine)
     assert facts.serving is not None
@@ -179,7 +213,12 @@ async def _restore(context: Context, deployer: Deployer, service: ServiceRef, ma
         waiting = Reason("WAITING_FOR_RESOURCES", f"service {facts.name} waits for its resources")
         return Stay(timedelta(seconds=0.5), replace(facts, reason=waiting), posts=posts)
     release = await release_spec(context, machine.world_id, facts.serving)
-    progress = await deployer.apply(service, release, alone=True)
+    progress = await deployer.apply(service, release, alone=facts.kept is None)
+    if facts.kept is not None:
+        for stranger in strangers:
+            progress = (
+                progress if not isinstance(progress, Done) else await deployer.destroy(service, stranger)
+            )
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))
     if isinstance(progress, Failed):
@@ -214,6 +253,8 @@ async def stop(context: Context, machine: Machine) -> Outcome:
         facts,
         suspended=not retiring,
         resources=() if retiring else facts.resources,
+        kept=None,
+        kept_until=None,
         health=Health.MISSING if retiring else Health.SUSPENDED,
         address=None,
         url=None,

@@ -10,6 +10,7 @@ from uuid import UUID
 from deployd.catalog import BUILTIN
 from deployd.engine.context import Context
 from deployd.engine.naming import id_of
+from deployd.engine.routing import reserve
 from deployd.errors import Unsupported
 from deployd.model.facts import DeploymentFacts, ResourceFacts, ServiceFacts
 from deployd.model.reason import Reason
@@ -18,7 +19,7 @@ from deployd.model.spec import ServiceSpec
 from deployd.model.state import MachineKind
 from deployd.store import machines, releases
 
-__all__ = ["Environment", "environment", "scheme_of", "url_variable"]
+__all__ = ["Environment", "environment", "url_variable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,32 +126,30 @@ async def _resource(context: Context, world_id: int, spec: ServiceSpec, key: str
 
 async def _address(context: Context, world_id: int, reference: Reference) -> str:
     """Where a service is reached within its world, whatever its release, before it has any."""
-    router = await context.router(world_id)
-    if router is None:
-        world = (await context.world(world_id)).name
-        raise Unsupported(
-            f"services of world {world} have no addresses that stay, so {reference} means nothing",
-            remedy="Give the world an entrypoint, or write the address.",
-        )
     service_id = await id_of(context, world_id, MachineKind.SERVICE, reference.name)
     service = await context.service_ref(world_id, service_id, reference.name)
-    endpoint = await router.reserve(  # type: ignore[attr-defined]
-        service, await scheme_of(context, world_id, service_id)
-    )
+    spec = await _spec_of(context, world_id, service_id)
+    endpoint = await reserve(context, service, spec or ServiceSpec(reference.name, ports={"http": 80}))
+    if endpoint is None:
+        raise Unsupported(
+            f"service {reference.name} of world {service.world} has no address that stays, so {reference} "
+            "means nothing",
+            remedy=f"Give {reference.name} a port, and its world an entrypoint; or write an address.",
+        )
     return str(getattr(endpoint, reference.output))
 
 
-async def scheme_of(context: Context, world_id: int, service_id: UUID) -> str:
-    """Of the service's address: by what it serves, or else by what is being deployed to it."""
+async def _spec_of(context: Context, world_id: int, service_id: UUID) -> ServiceSpec | None:
+    """What the service serves, or else what is being deployed to it; None while nobody knows."""
     service = await machines.get(context.db, world_id, service_id)
     if service is None:
-        return "http"
+        return None
     assert isinstance(service.facts, ServiceFacts)
     if service.facts.serving is not None:
         release = await releases.get(context.db, world_id, service.facts.serving)
-        return "http" if release is None else release.spec.scheme
+        return None if release is None else release.spec
     for turn in (service.facts.current, service.facts.next):
         deployment = turn and await machines.get(context.db, world_id, turn.deployment_id)
         if deployment and isinstance(deployment.facts, DeploymentFacts):
-            return deployment.facts.spec.scheme
-    return "http"
+            return deployment.facts.spec
+    return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
 import strawberry
 
+from deployd.engine import rollout
 from deployd.errors import NotFound
 from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
@@ -90,6 +91,9 @@ class Deployment:
     notes: list[str] = strawberry.field(
         description="What this world does otherwise than another, without harm."
     )
+    progress: str | None = strawberry.field(
+        description="How far its rollout is: `canary: 10 % for 12 s more`; null where the state says all."
+    )
     plan_hash: str | None = strawberry.field(description="What an approval holds for.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
     created_at: datetime = strawberry.field(description="When it was stored.")
@@ -115,6 +119,7 @@ class Deployment:
             url=facts.url,
             plan=list(facts.actions),
             notes=list(facts.notes),
+            progress=rollout.progress(facts, machine.state, datetime.now(UTC)),
             plan_hash=facts.plan_hash,
             reason=Reason.of(facts.reason),
             created_at=machine.created_at,

@@ -79,6 +79,10 @@ class ServiceFacts:
     """Those that the release it serves needs."""
     previous: UUID | None = None
     """The release it served before: where `rollback` leads when no other is named."""
+    kept: UUID | None = None
+    """A release that runs on beside the one it serves, so that going back is at once …"""
+    kept_until: datetime | None = None
+    """… until then."""
     wish: str | None = None
     """`suspend` or `retire`, asked for while a deployment worked; done when that ends."""
     suspended: bool = False
@@ -128,6 +132,14 @@ class DeploymentFacts:
     approved_by: str | None = None
     healthy_by: datetime | None = None
     """Until when its release has to be healthy, where the deadline leaves time for more than that."""
+    step: int | None = None
+    """Of a canary: which of its steps, from 0; their number once it is through all; None before the first."""
+    since: datetime | None = None
+    """When that step began."""
+    restarts: int = 0
+    """Of its release, when the canary began."""
+    kept_until: datetime | None = None
+    """Until when the release that it replaced is kept running, where it is."""
     address: str | None = None
     url: str | None = None
     reason: Reason | None = None

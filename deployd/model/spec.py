@@ -138,9 +138,3 @@ class ServiceSpec:
     """Five fields of cron, in UTC: it runs then and ends, rather than staying up."""
     watch: tuple[str, ...] = ()
     """Patterns of further files (of .gitignore's kind, from the root of the tree) that it depends on."""
-
-    @property
-    def scheme(self) -> str:
-        """Of its address: `tcp` where its first port is for something else than HTTP."""
-        first = next(iter(self.ports), "http")
-        return "tcp" if self.health.path is None and first.startswith(("tcp", "grpc")) else "http"

@@ -9,9 +9,10 @@ from pathlib import Path
 from uuid import UUID
 
 from deployd.engine.birth import birth
-from deployd.model.facts import ChangeFacts, DeploymentFacts, ResourceFacts
+from deployd.model.facts import ChangeFacts, DeploymentFacts, ResourceFacts, ServiceFacts
 from deployd.model.identifier import derived_id
 from deployd.model.machine import Machine
+from deployd.model.spec import RolloutSpec
 from deployd.model.state import Health
 from deployd.store import machines
 from deployd.store.commit import Post
@@ -87,6 +88,73 @@ async def end_cancelled(home: House) -> None:
     assert deployment.state == "cancelled"
     service = await at_rest(home, "cart", "serving")
     assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
+
+
+# -- rollouts
+
+CANARY = RolloutSpec("canary", steps=(10, 50), interval=0.05)
+LONG = RolloutSpec("canary", steps=(10,), interval=60)
+KEEPING = RolloutSpec("blue-green", keep=0.3)
+RECREATE = RolloutSpec("recreate")
+
+
+async def serving_alone(home: House, run: str) -> None:
+    service = await at_rest(home, "cart", "serving")
+    async with asyncio.timeout(20):
+        while home.running(service.id) != [f"{(await home.facts('cart')).serving}.{run}"]:
+            await asyncio.sleep(0.01)
+
+
+def begin_rollout(run: str, rollout: RolloutSpec) -> Step:
+    async def begin(home: House) -> None:
+        await home.roll_out("cart", run, rollout)
+
+    return begin
+
+
+def end_rollout(run: str, rollout: RolloutSpec, state: str, left: str) -> Step:
+    """`left` is what runs then, alone."""
+
+    async def end(home: House) -> None:
+        await home.until((await home.roll_out("cart", run, rollout)).id, state)
+        await serving_alone(home, left)
+
+    return end
+
+
+async def begin_wilting(home: House) -> None:
+    """A canary that falls ill in its first step."""
+    deployment = await split(home)
+    if deployment.state == "verifying":
+        home.folder.mark("ill")
+
+
+async def begin_cancelled_canary(home: House) -> None:
+    await home.operations.cancel(ADA, (await split(home)).id)
+
+
+async def split(home: House) -> Machine:
+    """Once requests go to two releases."""
+    deployment = await home.roll_out("cart", "wilting", LONG)
+    while is_before_split(deployment):
+        await asyncio.sleep(0.005)
+        deployment = await home.get(deployment.id)
+    return deployment
+
+
+def is_before_split(machine: Machine) -> bool:
+    return machine.state in _BEFORE and not is_split(machine)
+
+
+_BEFORE = ("queued", "fetching", "planning", "building", "provisioning", "releasing", "verifying")
+
+
+def is_split(machine: Machine) -> bool:
+    return isinstance(machine.facts, DeploymentFacts) and machine.facts.step is not None
+
+
+def is_keeping(machine: Machine) -> bool:
+    return isinstance(machine.facts, ServiceFacts) and machine.facts.kept is not None
 
 
 async def begin_suspended(home: House) -> None:
@@ -297,6 +365,12 @@ class Scenario:
     targets: tuple[tuple[str, str], ...]
     processes: bool = False
     """With the real process driver, rather than a stand-in."""
+    routed: bool = False
+    """In a world with an entrypoint."""
+    remade: bool = False
+    """What was stopped is started again: one object may be made twice, one after the other."""
+    when: Callable[[Machine], bool] = lambda _: True
+    """Which of the machines in these states is died with."""
 
 
 def on(kind: str, *states: str) -> tuple[tuple[str, str], ...]:
@@ -324,6 +398,59 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "sick": Scenario(served, begin_sick, end_sick, on("deployment", "rolling_back")),
     "cancelled": Scenario(served, begin_cancelled, end_cancelled, on("deployment", "cancelling")),
+    "canary": Scenario(
+        served,
+        begin_rollout("better", CANARY),
+        end_rollout("better", CANARY, "succeeded", "better"),
+        on("deployment", "verifying"),
+        routed=True,
+        when=is_split,
+    ),
+    "wilting": Scenario(
+        served,
+        begin_wilting,
+        end_rollout("wilting", LONG, "rolled_back", "ok"),
+        on("deployment", "verifying", "rolling_back"),
+        routed=True,
+        when=is_split,
+    ),
+    "cancelled-canary": Scenario(
+        served,
+        begin_cancelled_canary,
+        end_rollout("wilting", LONG, "cancelled", "ok"),
+        on("deployment", "cancelling"),
+        routed=True,
+    ),
+    "blue-green": Scenario(
+        served,
+        begin_rollout("better", KEEPING),
+        end_rollout("better", KEEPING, "succeeded", "better"),
+        on("deployment", "verifying"),
+        routed=True,
+    ),
+    "kept": Scenario(
+        served,
+        begin_rollout("better", KEEPING),
+        end_rollout("better", KEEPING, "succeeded", "better"),
+        on("service", "serving"),
+        routed=True,
+        when=is_keeping,
+    ),
+    "recreate": Scenario(
+        served,
+        begin_rollout("better", RECREATE),
+        end_rollout("better", RECREATE, "succeeded", "better"),
+        on("deployment", "releasing"),
+        routed=True,
+    ),
+    "recreate-sick": Scenario(
+        served,
+        begin_rollout("sick", RECREATE),
+        end_rollout("sick", RECREATE, "rolled_back", "ok"),
+        on("deployment", "rolling_back"),
+        routed=True,
+        remade=True,
+    ),
     "suspended": Scenario(served, begin_suspended, end_suspended, on("service", "suspending")),
     "woken": Scenario(suspended, begin_woken, end_better, on("service", "suspended")),
     "retired": Scenario(served, begin_retired, end_retired, on("service", "retiring")),

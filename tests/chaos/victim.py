@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,13 @@ class Dying:
                 throwing = error
 
 
-def deadly(kind: str, state: str, point: int) -> Acts:
+def deadly(kind: str, state: str, point: int, when: Callable[[Machine], bool]) -> Acts:
     """The acts, of which one dies at its point. Negative points are in the commit, not in the act."""
 
     def wrap(name: str, act: Act) -> Act:
         async def dying(context: Context, machine: Machine) -> Outcome:
-            if armed and (machine.kind, machine.state) == (kind, state) and point >= 0:
+            meant = (machine.kind, machine.state) == (kind, state) and when(machine)
+            if armed and meant and point >= 0:
                 return await Dying(act(context, machine), point)  # type: ignore[arg-type]
             return await act(context, machine)
 
@@ -77,12 +78,13 @@ def deadly(kind: str, state: str, point: int) -> Acts:
     return {key: wrap(key[1], act) if key[0] == kind and key[1] in acts else act for key, act in ACTS.items()}
 
 
-def deadly_commit(kind: str, state: str, point: int) -> None:
+def deadly_commit(kind: str, state: str, point: int, when: Callable[[Machine], bool]) -> None:
     """-1: die right before the commit of an outcome from that state; -2: right after, unanswered."""
     write = commit.write
 
     async def dying(connection: Any, batch: Batch) -> list[Applied | None]:
-        meant = armed and any((s.machine.kind, s.machine.state) == (kind, state) for s in batch.steps)
+        found = [s.machine for s in batch.steps if (s.machine.kind, s.machine.state) == (kind, state)]
+        meant = armed and any(when(one) for one in found)
         if meant and point == -1:
             die()
         applied = await write(connection, batch)
@@ -95,13 +97,12 @@ def deadly_commit(kind: str, state: str, point: int) -> None:
 
 async def trial(dsn: str, home: str, world: str, scenario: str, kind: str, state: str, point: int) -> None:
     global armed
-    deadly_commit(kind, state, point)
     chosen = SCENARIOS[scenario]
+    deadly_commit(kind, state, point, chosen.when)
+    acts = deadly(kind, state, point, chosen.when)
     async with (
         Database(dsn, size=3) as db,
-        house(
-            db, Path(home), acts=deadly(kind, state, point), world=world, processes=chosen.processes
-        ) as running,
+        house(db, Path(home), acts=acts, world=world, processes=chosen.processes) as running,
     ):
         await chosen.prepare(running)
         armed = True

@@ -8,24 +8,22 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from deployd.drivers.detached import short_path, start_detached
 from deployd.drivers.entrypoint import proxy
-from deployd.drivers.entrypoint.proxy.program import ALREADY, TAKEN
-from deployd.drivers.entrypoint.proxy.table import Route, read_route, write_route
+from deployd.drivers.entrypoint.proxy.program import ALREADY, SPEAKS
+from deployd.drivers.entrypoint.proxy.record import Record, read_record, read_records, write_record
 from deployd.errors import Retryable
 
-__all__ = ["Client", "PortTaken", "State"]
+__all__ = ["Client", "State"]
 
 PROGRAM = Path(proxy.__file__).parent
 PATIENCE = 5.0
 """Seconds for the proxy to start, to end, or to answer before it is taken for stuck and killed."""
-
-
-class PortTaken(Exception):
-    """The proxy cannot listen; the message says why, in the system's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +31,10 @@ class State:
     """What the proxy says of itself, and of one service's requests that are under way, by target."""
 
     pid: int
-    port: int
-    busy: dict[str, int]
+    speaks: int
+    failed: Mapping[str, str]
+    """Addresses that it cannot listen at, and why."""
+    busy: Mapping[str, int]
 
 
 class Client:
@@ -44,56 +44,67 @@ class Client:
         self.home = home
         self._routes = home / "routes"
 
-    def write(
-        self, service_id: str, service: str, host: str, target: str | None, why: str, now: float
-    ) -> Route:
-        """The route is on record. One that is so already is left alone, with the time it began."""
-        for folder in (self.home, self._routes):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        before = self.read(service_id)
-        route = Route(service, host, target, why, now)
-        if before is not None and (before.service, before.host, before.target, before.why) == (
-            service,
-            host,
-            target,
-            why,
-        ):
-            return before
-        write_route(self._routes, service_id, route)
-        return route
+    def change(self, service_id: str, change: Callable[[Mapping[str, Record]], Record]) -> Record:
+        """The service's record becomes what `change` makes of all records, one change at a time."""
+        with self._alone():
+            records = read_records(self._routes)
+            record = change(records)
+            if records.get(service_id) != record:
+                write_record(self._routes, service_id, record)
+            return record
 
-    def read(self, service_id: str) -> Route | None:
-        """The route on record, if there is one."""
-        return read_route(self._routes, service_id)
+    def read(self, service_id: str) -> Record | None:
+        """The record, if there is one."""
+        return read_record(self._routes, service_id)
+
+    def read_all(self) -> Mapping[str, Record]:
+        """All records, by the services' ids."""
+        return read_records(self._routes)
 
     def remove(self, service_id: str) -> None:
-        """There is no route for it."""
+        """There is no record of it."""
         (self._routes / f"{service_id}.json").unlink(missing_ok=True)
+
+    def _make(self) -> None:
+        for folder in (self.home, self._routes):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes the table, on this host."""
+        self._make()
+        lock = os.open(self.home / "changing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def ask(self, service_id: str, ask: str = "state") -> State | None:
         """The proxy's answer, which follows from the table as it is now; None when there is no proxy."""
         try:
             said = self._talk(json.dumps({"ask": ask, "service": service_id}).encode() + b"\n")
             answer = json.loads(said)
-            return State(answer["pid"], answer["port"], answer["busy"])
+            return State(answer["pid"], answer.get("speaks", 1), answer.get("failed", {}), answer["busy"])
         except TimeoutError:
             self._kill()
             return None
         except (OSError, ValueError):
             return None
 
-    def keep(self, service_id: str, port: int) -> State:
-        """The proxy at this port, found or started. Raises PortTaken, Retryable."""
+    def keep(self, service_id: str, host: str, port: int) -> State:
+        """The proxy, found or started: then with this host and port for records of old. Raises Retryable."""
+        self._make()
         until = time.monotonic() + 2 * PATIENCE
         while True:
             state = self.ask(service_id)
-            if state is not None and state.port == port:
+            if state is not None and state.speaks == SPEAKS:
                 return state
             if state is not None:
                 self.end()
             elif time.monotonic() > until:
                 raise Retryable(f"the entrypoint in {self.home} holds its lock and does not answer")
-            elif not self._start(port):
+            elif not self._start(host, port):
                 time.sleep(0.02)
 
     def end(self) -> None:
@@ -119,13 +130,11 @@ class Client:
                 answer += piece
             return answer
 
-    def _start(self, port: int) -> bool:
-        """Whether it runs now; False while another one still has the lock. Raises PortTaken, Retryable."""
+    def _start(self, host: str, port: int) -> bool:
+        """Whether it runs now; False while another one still has the lock. Raises Retryable."""
         status, said = start_detached(
-            PROGRAM, str(self.home), str(port), name="the entrypoint", patience=2 * PATIENCE
+            PROGRAM, str(self.home), host, str(port), name="the entrypoint", patience=2 * PATIENCE
         )
-        if status == TAKEN:
-            raise PortTaken(said)
         if status not in {0, ALREADY}:
             raise Retryable("the entrypoint did not start", evidence=said[-2000:])
         return status == 0

@@ -38,6 +38,7 @@ from deployd.model.state import Health
 __all__ = ["ProcessDeployer", "create"]
 
 T = TypeVar("T")
+ROLLOUTS = frozenset({"rolling", "blue-green", "canary", "recreate"})
 PROMPT = 0.4
 """Seconds that a call waits for processes to end before it answers Wait: most end at once."""
 
@@ -50,7 +51,7 @@ def create(config: Mapping[str, object], context: DriverContext) -> Deployer:
 class ProcessDeployer:
     """A Deployer that also offers Watch and Logs."""
 
-    supports = Supports(runs="tree", max_scale=1, bound_to_host=True)
+    supports = Supports(runs="tree", max_scale=1, rollouts=ROLLOUTS, bound_to_host=True)
 
     def __init__(self, config: Config, context: DriverContext) -> None:
         self.config = config

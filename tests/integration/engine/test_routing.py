@@ -31,10 +31,13 @@ class Routed:
         numbers: dict[str, int] = {}
         told = []
         for line in self.home.folder.journal():
-            verb, *_, what = line.split()
-            release = what.removeprefix("http://").partition(".")[0]
+            verb, *what = line.split()
             if verb in ("made", "routed", "removed"):
-                told.append(f"{verb} {numbers.setdefault(release, len(numbers) + 1)}")
+                named = []
+                for one in what if verb == "routed" else what[-1:]:
+                    release, equals, share = one.removeprefix("http://").partition(".")[0].partition("=")
+                    named.append(f"{numbers.setdefault(release, len(numbers) + 1)}{equals}{share}")
+                told.append(f"{verb} {' '.join(named)}")
             else:
                 told.append(line)
         return told

@@ -1,4 +1,4 @@
-"""Run as a folder, without the deployd package around it: `python -I -S …/proxy HOME PORT`."""
+"""Run as a folder, without the deployd package around it: `python -I -S …/proxy HOME HOST PORT`."""
 
 import os
 import sys
@@ -7,6 +7,8 @@ from pathlib import Path
 
 folder = Path(__file__).parent
 sys.path.insert(0, str(folder.parent))
-code = import_module(f"{folder.name}.program").main(Path(sys.argv[1]).absolute(), int(sys.argv[2]))
+code = import_module(f"{folder.name}.program").main(
+    Path(sys.argv[1]).absolute(), sys.argv[2], int(sys.argv[3])
+)
 sys.stderr.flush()
 os._exit(code)

@@ -7,19 +7,25 @@ at a time is never held by an idle one, and none can be closed under a request b
 from __future__ import annotations
 
 import asyncio
-import re
+from collections.abc import Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 
+from .door import Door
 from .headers import ask_upgrade, forward, give_back
 from .message import Body, Fields, Framing, Malformed, Request, Response, read_response
-from .table import Table
+from .record import Record
+from .table import Found, Table
 from .wire import STALL, Wire, connect, relay, tunnel
 
 __all__ = ["Exchange", "tell"]
 
 ANSWER = 300.0
 """Seconds within which a service has to begin its answer, once it has the whole request."""
+TRIES = 3
+"""Targets that one request may be taken to, where they do not take it."""
+SOON = b"1"
+"""Seconds after which a caller should ask again for a service that is being replaced."""
 HARMLESS = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 """Asked twice they do what they do when asked once."""
 
@@ -35,38 +41,51 @@ class _Unanswered(Exception):
 class Exchange:
     """`run` once. It sees to everything but the client's connection, which is its caller's to close."""
 
-    def __init__(self, client: Wire, request: Request, body: Body, host: bytes, table: Table) -> None:
+    def __init__(
+        self, client: Wire, request: Request, body: Body, host: bytes, door: Door, table: Table
+    ) -> None:
         self._client, self._request, self._body, self._host = client, request, body, host
-        self._table = table
+        self._door, self._table = door, table
+        peer = client.writer.get_extra_info("peername")
+        self._peer: str = peer[0] if peer else "unknown"
         self._keep = request.minor == 1 and b"close" not in request.fields.tokens(b"connection")
 
     async def run(self) -> bool:
         """Answer; whether the connection can take another request. Raises OSError, EOFError: client lost."""
-        host = re.sub(r"\.?(:\d*)?$", "", self._host.decode("latin-1").lower())
         tried: set[str] = set()
+        failure: _Unanswered | None = None
         while True:
-            found = self._table.of(host)
+            found = self._find()
             if found is None:
-                return await self._say(404, _unknown(host, self._table.hosts))
-            service_id, route = found
-            if route.target is None:
-                return await self._say(503, f"service {route.service} {route.why}")
+                host = self._host.decode("latin-1")
+                return await self._say(404, self._door.unknown(host, self._peer))
+            record = found.record
+            if found.refused is not None:
+                text = f"{self._peer} may not come in here: {found.refused.name} does not allow it"
+                return await self._say(403, text)
+            target = self._table.choose(found, tried)
+            if target is None or (failure is not None and not failure.again) or len(tried) == TRIES:
+                if failure is None or (failure.again and not record.targets):
+                    return await self._absent(record)
+                return await self._say(failure.status, f"service {record.service} {failure}")
             try:
-                return await self._ask(service_id, route.target)
-            except _Unanswered as failure:
-                tried.add(route.target)
-                if not (failure.again and self._moved(host, tried)):
-                    return await self._say(failure.status, f"service {route.service} {failure}")
+                return await self._ask(found.service_id, target)
+            except _Unanswered as error:
+                failure = error
+                tried.add(target)
+                self._table.load()  # it may go elsewhere by now
 
-    def _moved(self, host: str, tried: set[str]) -> bool:
-        """Whether requests go elsewhere by now."""
-        self._table.load()
-        found = self._table.of(host)
-        return found is not None and found[1].target not in {None, *tried}
+    def _find(self) -> Found | None:
+        path = self._request.target.partition(b"?")[0].decode("latin-1")
+        return self._door.find(self._host.decode("latin-1"), path, self._peer)
 
-    async def _say(self, status: int, text: str) -> bool:
+    async def _absent(self, record: Record) -> bool:
+        more = [(b"Retry-After", SOON)] if record.soon else []
+        return await self._say(503, f"service {record.service} {record.why}", more)
+
+    async def _say(self, status: int, text: str, more: Sequence[tuple[bytes, bytes]] = ()) -> bool:
         keep = self._keep and self._body.framing is Framing.NONE
-        await tell(self._client, self._request, status, text, keep=keep)
+        await tell(self._client, self._request, status, text, keep=keep, more=more)
         return keep
 
     async def _ask(self, service_id: str, target: str) -> bool:
@@ -85,8 +104,7 @@ class Exchange:
                 upstream.abort()
 
     async def _pass(self, upstream: Wire, under_way: ExitStack) -> bool:
-        peer = self._client.writer.get_extra_info("peername")
-        head = forward(self._request, self._body, peer[0] if peer else "unknown", self._host)
+        head = forward(self._request, self._body, self._peer, self._host)
         upstream.writer.write(head)
         upload = None
         if self._body.framing is not Framing.NONE:
@@ -160,12 +178,15 @@ class Exchange:
         return self._keep
 
 
-def _unknown(host: str, known: list[str]) -> str:
-    there = "\n".join(f"  {one}" for one in known) or "  none yet"
-    return f"no service is called {host or 'nothing'} here; there are:\n{there}"
-
-
-async def tell(client: Wire, request: Request | None, status: int, text: str, *, keep: bool) -> None:
+async def tell(
+    client: Wire,
+    request: Request | None,
+    status: int,
+    text: str,
+    *,
+    keep: bool,
+    more: Sequence[tuple[bytes, bytes]] = (),
+) -> None:
     """An answer of the proxy's own, in plain words."""
     content = f"{text}\n".encode()
     fields = Fields(
@@ -173,6 +194,7 @@ async def tell(client: Wire, request: Request | None, status: int, text: str, *,
             (b"Content-Type", b"text/plain; charset=utf-8"),
             (b"Content-Length", b"%d" % len(content)),
             (b"Cache-Control", b"no-store"),
+            *more,
         ]
     )
     response = Response(status, HTTPStatus(status).phrase.encode(), fields)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import Any
 
+from .door import Door
 from .exchange import Exchange, tell
 from .headers import host_of
 from .message import Framing, Malformed, Request, read_line, read_request
@@ -28,30 +29,30 @@ class Gateway:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def serve(self, client: Wire) -> None:
-        """One connection, to its end. Raises nothing but CancelledError."""
+    async def serve(self, client: Wire, door: Door) -> None:
+        """One connection that came in by this door, to its end. Raises nothing but CancelledError."""
         try:
-            while await self._serve_one(client):
+            while await self._serve_one(client, door):
                 pass
         except (OSError, EOFError):
             client.abort()
         finally:
             client.close()
 
-    async def _serve_one(self, client: Wire) -> bool:
+    async def _serve_one(self, client: Wire, door: Door) -> bool:
         """One request; whether another may follow."""
         try:
             request = await _await_request(client)
             if request is None:
                 return False
-            host, body = host_of(request), request.body()
+            host, body = host_of(request, needed=door.names), request.body()
             if request.method == b"CONNECT":
                 raise Malformed("CONNECT is for proxies to elsewhere; this one leads to services here", 501)
         except Malformed as error:
             await tell(client, None, error.status, str(error), keep=False)
             await _linger(client)
             return False
-        exchange = Exchange(client, request, body, host, self._table)
+        exchange = Exchange(client, request, body, host, door, self._table)
         running = asyncio.ensure_future(exchange.run())
         first: set[asyncio.Future[Any]] = {running, client.gone}
         try:

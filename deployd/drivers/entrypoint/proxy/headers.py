@@ -27,10 +27,13 @@ CLAIMED = frozenset((b"forwarded", b"x-real-ip"))
 """Together with X-Forwarded-…: a client could claim anything with them."""
 
 
-def host_of(request: Request) -> bytes:
-    """Whom the request is for, as `host[:port]`; an absolute target is made a path. Raises Malformed."""
+def host_of(request: Request, *, needed: bool = True) -> bytes:
+    """Whom the request is for, as `host[:port]`; an absolute target is made a path. Raises Malformed.
+
+    `needed`: whether a request of HTTP/1.1 without a host is refused.
+    """
     hosts = request.fields.values(b"host")
-    if len(hosts) > 1 or (not hosts and request.minor == 1):
+    if len(hosts) > 1 or (not hosts and needed and request.minor == 1):
         raise Malformed("the request has no Host, or several")
     absolute = re.fullmatch(rb"(?i:https?)://([^/?#]*)([^#]*).*", request.target)
     if absolute:

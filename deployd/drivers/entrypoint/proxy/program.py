@@ -1,7 +1,7 @@
 """The proxy's process: one for each home, in the background, until no service is routed any more.
 
 HOME/lock          held for its life; its process id is in it
-HOME/routes/       the table
+HOME/routes/       the table, which says too where the proxy listens
 HOME/control.sock  one JSON line asks, one answers: {"ask": "state", "service"} or {"ask": "end"}
 HOME/errors        what it could not say otherwise
 """
@@ -15,27 +15,28 @@ import os
 import resource
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 
-from .gateway import Gateway
+from .listeners import BACKLOG, Listeners
 from .table import Table
-from .wire import accept
 
-__all__ = ["ALREADY", "TAKEN", "main"]
+__all__ = ["ALREADY", "SPEAKS", "main"]
 
-ALREADY, TAKEN = 3, 4
-"""Exit codes of a start that started nothing: another one runs; the port cannot be had."""
-HOST = "127.0.0.1"
-BACKLOG = 1024
+ALREADY = 3
+"""Exit code of a start that started nothing: another one runs."""
+SPEAKS = 2
+"""The version of the records and of the control socket; deployd replaces a proxy of another one."""
 LOOK = 1.0
 EMPTY = 3.0
 """Seconds without any target after which it ends."""
 
 
-def main(home: Path, port: int) -> int:
-    """Take lock and port, then go on in the background. Answers 0 once connections are accepted."""
+def main(home: Path, host: str, port: int) -> int:
+    """Take the lock, then go on in the background. Answers 0 once it can be asked.
+
+    Ways in that do not say where are open at this host and port; with port 0 they are not.
+    """
     os.umask(0o077)
     lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -44,14 +45,6 @@ def main(home: Path, port: int) -> int:
         return ALREADY
     os.ftruncate(lock, 0)
     os.chdir(home)  # so that the socket's path is short
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        sys.stderr.write(error.strerror or str(error))
-        return TAKEN
     control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     Path("control.sock").unlink(missing_ok=True)
     control.bind("control.sock")
@@ -69,22 +62,29 @@ def main(home: Path, port: int) -> int:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    asyncio.run(_serve(home, port, listener, control))
+    asyncio.run(_serve(home, (host, port), control))
     return 0
 
 
-async def _serve(home: Path, port: int, listener: socket.socket, control: socket.socket) -> None:
-    table = Table(home / "routes")
+async def _serve(home: Path, entry: tuple[str, int], control: socket.socket) -> None:
+    table = Table(home / "routes", entry)
     table.load()
+    listeners = Listeners(table)
+    await listeners.keep()
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             asked = json.loads(await reader.readline())
             table.load()
-            known = {"pid": os.getpid(), "port": port, "busy": table.busy(str(asked.get("service")))}
+            await listeners.keep()
+            known = {
+                "pid": os.getpid(),
+                "speaks": SPEAKS,
+                "failed": listeners.failed,
+                "busy": table.busy(str(asked.get("service"))),
+            }
             if asked["ask"] == "end":
                 ended.set()
             writer.write(json.dumps(known).encode() + b"\n")
@@ -94,15 +94,16 @@ async def _serve(home: Path, port: int, listener: socket.socket, control: socket
         finally:
             writer.close()
 
-    server = await loop.create_server(accept(Gateway(table).serve), sock=listener, backlog=BACKLOG)
     steering = await asyncio.start_unix_server(answer, sock=control)
     served = time.monotonic()
     while not ended.is_set() and time.monotonic() - served < EMPTY:
         try:
-            await asyncio.wait_for(ended.wait(), LOOK)
+            async with asyncio.timeout(LOOK):
+                await ended.wait()
         except TimeoutError:
             table.load()
+            await listeners.keep()
         if table.serves or table.is_busy:
             served = time.monotonic()
     steering.close()
-    server.close()
+    listeners.close()

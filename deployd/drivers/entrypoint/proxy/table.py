@@ -1,66 +1,40 @@
-"""The routing table: one file for each service, replaced as a whole, so that it survives both sides.
-
-    HOME/routes/SERVICE_ID.json    {"service", "host", "target", "why", "since"}
-
-deployd writes it, the proxy reads it. Without a target `why` says what became of the service.
-"""
+"""What the proxy knows of the records, and how many requests are under way to where."""
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["FRESH", "Route", "Table", "read_route", "write_route"]
+from .balance import Balance
+from .gate import Gate, is_here
+from .paths import canonical, longest, segments
+from .record import Record, Way, read_records
+
+__all__ = ["FRESH", "Found", "Table"]
 
 FRESH = 0.1
 """Seconds for which the table is believed without a look at its folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where requests for one host go."""
+class Found(NamedTuple):
+    """Which service a request is for. `refused`: the gate that does not let its caller in."""
 
-    service: str
-    host: str
-    """In lower case, without a port: `hello.localhost`."""
-    target: str | None
-    """`127.0.0.1:24017`."""
-    why: str
-    """Without a target: `is suspended`."""
-    since: float
-    """When it began to be so, in seconds since 1970."""
-
-
-def write_route(folder: Path, service_id: str, route: Route) -> None:
-    """Replace a service's route at once."""
-    draft = folder / f".{service_id}.{os.getpid()}.{time.monotonic_ns()}"
-    try:
-        draft.write_text(json.dumps(asdict(route)), encoding="utf-8")
-        draft.replace(folder / f"{service_id}.json")
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def read_route(folder: Path, service_id: str) -> Route | None:
-    """A service's route; None where it has none, or none that can be read."""
-    try:
-        return Route(**json.loads((folder / f"{service_id}.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+    service_id: str
+    record: Record
+    refused: Gate | None = None
 
 
 class Table:
-    """What the proxy knows of the files, and how many requests are under way to where."""
+    """`entry` is where the ways of records are open that do not say it: (address, port)."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._routes: dict[str, Route] = {}
-        self._hosts: dict[str, str] = {}
+    def __init__(self, folder: Path, entry: tuple[str, int]) -> None:
+        self._folder, self._entry = folder, entry
+        self._records: dict[str, Record] = {}
+        self._ways: dict[tuple[tuple[str, int], str], list[tuple[tuple[str, ...], tuple[str, Way]]]] = {}
+        self._balances: dict[str, Balance] = {}
         self._looked = 0.0
         self._seen = -1
         self._busy: Counter[tuple[str, str]] = Counter()
@@ -69,35 +43,75 @@ class Table:
         """Read everything anew."""
         self._looked = time.monotonic()
         self._seen = self._changed()
-        try:
-            names = sorted(one.stem for one in self._folder.glob("*.json"))
-        except OSError:
-            names = []
-        found = ((name, read_route(self._folder, name)) for name in names)
-        self._routes = {name: route for name, route in found if route is not None}
-        # Should two ever claim one host, the one that was routed last has it.
-        ordered = sorted(self._routes.items(), key=lambda item: (item[1].target is not None, item[1].since))
-        self._hosts = {route.host: name for name, route in ordered}
+        self._records = read_records(self._folder)
+        self._balances = {name: self._balances.get(name, Balance()) for name in self._records}
+        self._ways = {}
+        claims = [(way, name) for name, record in self._records.items() for way in record.ways]
+        # deployd lets nobody claim what another one has; should it happen, the first one keeps it.
+        for way, name in sorted(claims, key=lambda one: (-len(segments(one[0].path)), one[0].since, one[1])):
+            at = self._entry_of(self._records[name])
+            self._ways.setdefault((at, way.host), []).append((segments(way.path), (name, way)))
 
-    def of(self, host: str) -> tuple[str, Route] | None:
-        """The service's id and route for this host, as new as `FRESH`."""
+    def _entry_of(self, record: Record) -> tuple[str, int]:
+        return (record.listen, record.entry) if record.entry else self._entry
+
+    def refresh(self) -> None:
+        """As new as `FRESH`."""
         if time.monotonic() - self._looked > FRESH:
             if self._changed() == self._seen:
                 self._looked = time.monotonic()
             else:
                 self.load()
-        name = self._hosts.get(host)
-        return None if name is None else (name, self._routes[name])
+
+    def find(self, entry: tuple[str, int], host: str, path: str, peer: str) -> Found | None:
+        """Whom a request is for that came in here.
+
+        How a service reads a path with `..` or `%2e` in it is not known: gates hold for both readings.
+        """
+        self.refresh()
+        here = self._ways.get((entry, host), ())
+        read = [longest(one, here) for one in dict.fromkeys((canonical(path), path))]
+        if (found := read[0]) is None or (found[1].local and not is_here(peer)):
+            return None
+        name, record = found[0], self._records[found[0]]
+        if record.gates is not None and not any(one.lets_in(peer, entry[1]) for one in record.gates):
+            return Found(name, record, refused=Gate("the entrypoint", (), ()))
+        for way in (one[1] for one in read if one is not None):
+            if way.gate is not None and not way.gate.lets_in(peer, entry[1]):
+                return Found(name, record, refused=way.gate)
+        return Found(name, record)
+
+    def inside(self, service_id: str) -> Found | None:
+        """The service at whose internal address a request came in."""
+        self.refresh()
+        record = self._records.get(service_id)
+        return None if record is None else Found(service_id, record)
+
+    def choose(self, found: Found, tried: Collection[str] = ()) -> str | None:
+        """Its target for the next request; None when all were tried."""
+        return self._balances[found.service_id].choose(found.record.targets, tried)
+
+    def hosts(self, entry: tuple[str, int], peer: str) -> list[str]:
+        """All that are known here, for people on this host."""
+        if not is_here(peer):
+            return []
+        here = ((host, ways) for (at, host), ways in self._ways.items() if at == entry)
+        return sorted(f"{host}{way.path.rstrip('/')}" for host, ways in here for _, (_, way) in ways)
 
     @property
-    def hosts(self) -> list[str]:
-        """All that are known."""
-        return sorted(self._hosts)
+    def entries(self) -> set[tuple[str, int]]:
+        """Addresses and ports at which ways are open."""
+        return {at for at, _ in self._ways if at[1]}
+
+    @property
+    def inner(self) -> dict[int, tuple[str, str]]:
+        """The ports of internal addresses, with the service's id and how it talks."""
+        return {one.port: (name, one.scheme) for name, one in self._records.items() if one.port}
 
     @property
     def serves(self) -> bool:
         """Whether any service has a target."""
-        return any(route.target is not None for route in self._routes.values())
+        return any(record.targets for record in self._records.values())
 
     @property
     def is_busy(self) -> bool:

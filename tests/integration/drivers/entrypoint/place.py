@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from deployd.drivers.api import DriverContext, Routed, ServiceRef
+from deployd.drivers.api import DriverContext, Routed, ServiceRef, Target
 from deployd.drivers.entrypoint.driver import LocalRouter
 from deployd.drivers.registry import create
 
@@ -124,8 +124,8 @@ class Place:
         assert isinstance(made, LocalRouter)
         return made
 
-    async def route(self, service: Service) -> Routed:
-        return await self.router().route(self.service, service.address)
+    async def route(self, service: Service, **config: object) -> Routed:
+        return await self.router(**config).route(self.service, [Target(service.address)])
 
     def pid(self) -> int:
         return int((self.home / "drivers" / "route-local" / "lock").read_text() or 0)
@@ -153,7 +153,7 @@ class Place:
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            await self.router().route(self.service, f"http://127.0.0.1:{runner.addresses[0][1]}")
+            await self.router().route(self.service, [Target(f"http://127.0.0.1:{runner.addresses[0][1]}")])
             yield
         finally:
             await runner.cleanup()

@@ -9,13 +9,19 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from deployd.drivers.api import Routed
+from deployd.drivers.api import Target
+from deployd.drivers.entrypoint.proxy import record as table
+from deployd.drivers.entrypoint.proxy.record import Record
 from deployd.errors import InputError
 from tests.integration.drivers.entrypoint.place import (
     Place,
+    Service,
     alive,
     free_port,
     saying,
@@ -28,7 +34,8 @@ from tests.integration.drivers.entrypoint.place import (
 async def test_routing_is_idempotent_and_found_again(here: Place) -> None:
     async with serving(saying("hello")) as service:
         routed = await here.route(service)
-        assert routed == Routed(f"http://hello.localhost:{here.port}")
+        assert (routed.url, routed.draining, routed.note) == (f"http://hello.localhost:{here.port}", 0, "")
+        assert routed.urls == (routed.url,)
         pid, since = here.pid(), table_of(here)["since"]
         assert await here.route(service) == routed
         assert (here.pid(), table_of(here)["since"]) == (pid, since)
@@ -37,7 +44,8 @@ async def test_routing_is_idempotent_and_found_again(here: Place) -> None:
 async def test_many_at_once_start_one_proxy(here: Place) -> None:
     async with serving(saying("hello")) as service:
         routed = await asyncio.gather(*(here.route(service) for _ in range(8)))
-        assert set(routed) == {Routed(f"http://hello.localhost:{here.port}")}
+        assert {one.url for one in routed} == {f"http://hello.localhost:{here.port}"}
+        assert len({one.endpoint for one in routed}) == 1
         assert (await here.get()).body == b"hello"
         listed = subprocess.run(["pgrep", "-fc", str(here.home)], capture_output=True, text=True, check=False)
         assert listed.stdout.strip() == "1"
@@ -48,11 +56,11 @@ async def test_the_proxy_outlives_who_started_it(here: Place) -> None:
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from uuid import UUID\n"
-        "from deployd.drivers.api import DriverContext, ServiceRef\n"
+        "from deployd.drivers.api import DriverContext, ServiceRef, Target\n"
         "from deployd.drivers.entrypoint.driver import create\n"
         "home, port, service, address = sys.argv[1:]\n"
         "router = create({'port': int(port)}, DriverContext(Path(home), 'here'))\n"
-        "asyncio.run(router.route(ServiceRef(1, 'local', UUID(service), 'hello'), address))\n"
+        "asyncio.run(router.route(ServiceRef(1, 'local', UUID(service), 'hello'), [Target(address)]))\n"
         "import os, signal\n"
         "os.killpg(0, signal.SIGKILL)\n"
     )
@@ -92,9 +100,8 @@ async def test_a_proxy_that_hangs_is_replaced(here: Place, monkeypatch: pytest.M
 
 
 async def test_a_port_that_is_taken_is_told_and_had_once_it_is_free(
-    here: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    here: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("deployd.drivers.entrypoint.driver.TRY_AGAIN", 0.0)
     async with serving(saying("hello")) as service:
         with socket.create_server(("127.0.0.1", here.port)):
             routed = await here.route(service)
@@ -108,17 +115,22 @@ async def test_a_port_that_is_taken_is_told_and_had_once_it_is_free(
         assert (await here.get()).body == b"hello"
 
 
-async def test_another_port_replaces_the_proxy_and_none_ends_it(here: Place) -> None:
+async def test_another_port_takes_the_place_of_the_first(here: Place) -> None:
     async with serving(saying("hello")) as service:
-        await here.route(service)
-        pid = here.pid()
-        port = free_port()
-        routed = await here.router(port=port).route(here.service, service.address)
-        assert routed.url == f"http://hello.localhost:{port}"
-        assert not alive(pid)
-        pid = here.pid()
-        assert await here.router(port=0).route(here.service, service.address) == Routed()
-        await until(lambda: not alive(pid), "it ends by itself")
+        inside = (await here.route(service)).endpoint
+        assert inside is not None
+        pid, port = here.pid(), free_port()
+        routed = await here.route(service, port=port)
+        assert (routed.url, routed.endpoint) == (f"http://hello.localhost:{port}", inside)
+        assert here.pid() == pid
+        with pytest.raises(ConnectionRefusedError):
+            await here.get()
+        without = await here.route(service, port=0)
+        assert (without.url, without.urls, without.endpoint) == (None, (), inside)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await asyncio.open_connection("127.0.0.1", inside.port)
+        writer.close()
 
 
 async def test_the_proxy_ends_once_nothing_is_routed(here: Place) -> None:
@@ -131,11 +143,14 @@ async def test_the_proxy_ends_once_nothing_is_routed(here: Place) -> None:
         assert (await here.get()).body == b"hello"
 
 
-async def test_what_is_no_http_is_not_routed(here: Place) -> None:
-    assert await here.router().route(here.service, "tcp://127.0.0.1:1") == Routed()
+async def test_what_is_no_http_has_no_public_address(here: Place) -> None:
+    routed = await here.router().route(here.service, [Target("tcp://127.0.0.1:1")])
+    assert (routed.url, routed.urls) == (None, ())
+    assert routed.endpoint is not None
+    assert routed.endpoint.url == f"tcp://127.0.0.1:{routed.endpoint.port}"
     await here.router().unroute(here.service, "is suspended")
     await here.router().unroute(here.service)
-    assert not (here.home / "drivers").exists()
+    assert not list((here.home / "drivers" / "route-local" / "routes").glob("*.json"))
 
 
 async def test_a_switch_takes_new_requests_at_once_and_waits_for_old_ones(here: Place) -> None:
@@ -167,7 +182,7 @@ async def test_waiting_for_old_requests_has_an_end(here: Place) -> None:
         await until(lambda: old.heads, "it arrives")
         router = here.router(drain_seconds=0.5)
         began = time.monotonic()
-        while (await router.route(here.service, new.address)).draining:
+        while (await router.route(here.service, [Target(new.address)])).draining:
             await asyncio.sleep(0.02)
         assert 0.4 < time.monotonic() - began < 5
 
@@ -191,22 +206,41 @@ async def test_a_tunnel_is_not_waited_for(here: Place) -> None:
         assert await client.rest() == b""
 
 
+def leading_to(here: Place, service: Service, records: Mapping[str, Record]) -> Record:
+    target = table.Target(service.address.removeprefix("http://"), 100)
+    return replace(records[str(here.service.service_id)], targets=(target,))
+
+
 async def test_a_request_that_meets_the_stopped_old_one_is_asked_of_the_new_one(here: Place) -> None:
     """The table changes without a word to the proxy, within the time for which it believes it."""
     port = free_port()
-    await here.router().route(here.service, f"http://127.0.0.1:{port}")
+    await here.router().route(here.service, [Target(f"http://127.0.0.1:{port}")])
     async with serving(saying("new")) as new, here.client() as client:
         for _ in range(20):
             assert (await client.get()).status == 502
-            target = new.address.removeprefix("http://")
             router = here.router()
-            router.client.write(str(here.service.service_id), "hello", "hello.localhost", target, "", 1.0)
+            router.client.change(str(here.service.service_id), partial(leading_to, here, new))
             await client.send("POST / HTTP/1.1\r\nHost: hello.localhost\r\nContent-Length: 4\r\n\r\nbody")
             assert (await client.answer()).body == b"new"
-            await router.route(here.service, f"http://127.0.0.1:{port}")
+            await router.route(here.service, [Target(f"http://127.0.0.1:{port}")])
 
 
-@pytest.mark.parametrize("settings", [{"port": -1}, {"port": True}, {"prot": 1}, {"drain_seconds": "1"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"port": -1},
+        {"port": True},
+        {"prot": 1},
+        {"drain_seconds": "1"},
+        {"listen": "here"},
+        {"listen": 1},
+        {"gates": "office"},
+        {"gates": [1]},
+        {"first_port": 80},
+        {"first_port": 30_001, "last_port": 30_000},
+        {"port": 30_001},
+    ],
+)
 async def test_wrong_settings(here: Place, settings: dict[str, object]) -> None:
     with pytest.raises(InputError) as raised:
         here.router(**settings)

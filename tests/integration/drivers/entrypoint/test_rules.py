@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from deployd.drivers.api import ServiceRef
+from deployd.drivers.api import ServiceRef, Target
 from tests.integration.drivers.entrypoint.place import Place, free_port, saying, serving
 
 TO = "/ HTTP/1.1\r\nHost: hello.localhost\r\n"
@@ -77,7 +77,7 @@ async def test_a_target_passes_as_it_is_written(here: Place) -> None:
 async def test_an_unknown_host_is_told_the_known_ones(here: Place) -> None:
     other = ServiceRef(2, "Preview", uuid4(), "cart")
     async with serving(saying("hello")) as service, here.client_after(service) as client:
-        routed = await here.router().route(other, service.address)
+        routed = await here.router().route(other, [Target(service.address)])
         assert routed.url == f"http://cart.preview.localhost:{here.port}"
         answer = await client.get(host="nobody.localhost")
         assert answer.status == 404
@@ -89,8 +89,10 @@ async def test_an_unknown_host_is_told_the_known_ones(here: Place) -> None:
 
 
 async def test_a_suspended_service_says_so_and_a_retired_one_is_forgotten(here: Place) -> None:
+    other = ServiceRef(1, "local", uuid4(), "other")
     async with serving(saying("hello")) as service:
         await here.route(service)
+        await here.router().route(other, [Target(service.address)])
         await here.router().unroute(here.service, "is suspended")
         answer = await here.get()
         assert (answer.status, answer.body) == (503, b"service hello is suspended\n")
@@ -100,7 +102,7 @@ async def test_a_suspended_service_says_so_and_a_retired_one_is_forgotten(here: 
 
 async def test_a_service_that_does_not_answer_is_named(here: Place) -> None:
     port = free_port()
-    await here.router().route(here.service, f"http://127.0.0.1:{port}")
+    await here.router().route(here.service, [Target(f"http://127.0.0.1:{port}")])
     answer = await here.get()
     assert answer.status == 502
     assert answer.body.decode() == f"service hello does not answer: connection refused at 127.0.0.1:{port}\n"
