@@ -36,11 +36,17 @@ class Start:
     open_files: int = 1024
     grace_seconds: float = 10.0
     stop_signal: str = "SIGTERM"
+    task: str = ""
+    """What it is called, where it is a task rather than the service itself."""
+    environment: str | None = None
+    """The folder of the packages that it uses, which is kept as long as this is."""
+    timeout: float | None = None
+    """Seconds that a task may take; None: it shall stay up."""
 
     @property
     def name(self) -> str:
         """What people call the instance."""
-        return f"{self.service}-{self.number}"
+        return f"{self.service}-{self.number} {self.task}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Status:
     """What the supervisor last said; `status.json`."""
 
     state: str = "none"
-    """running, backoff, stopping, stopped; none: it never said anything."""
+    """running, backoff, stopping, stopped, ended (a task); none: it never said anything."""
     shim: int = 0
     shim_birth: str | None = None
     pid: int = 0
@@ -58,7 +64,7 @@ class Status:
     failures: int = 0
     """Exits in a row without a minute of being up."""
     exit: Mapping[str, Any] | None = None
-    """How it last ended: `code`, `signal` or `error`."""
+    """How it last ended: `code`, `signal` or `error`; a task also by its `timeout`."""
     tail: tuple[str, ...] = ()
     """Its last lines before that."""
     dropped: int = 0
