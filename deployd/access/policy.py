@@ -22,6 +22,7 @@ class Action(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     RETIRE = "retire"
+    RUN = "run"
     STOP_SERVER = "stop_server"
 
 
@@ -35,6 +36,7 @@ _LEAST: dict[Action, Role] = {
     Action.ROLL_BACK: Role.DEVELOPER,
     Action.SUSPEND: Role.DEVELOPER,
     Action.RESUME: Role.DEVELOPER,
+    Action.RUN: Role.DEVELOPER,
     Action.APPROVE: Role.OPERATOR,
     Action.RETIRE: Role.OPERATOR,
     Action.STOP_SERVER: Role.ADMIN,

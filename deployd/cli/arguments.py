@@ -133,6 +133,10 @@ def _steering(verb: Verb) -> None:
         one.add_argument("service", metavar="SERVICE")
         _no_wait(one)
 
+    run = verb("run", "running:run", "run a service that has a schedule now, and follow that to its end")
+    run.add_argument("service", metavar="SERVICE")
+    _no_wait(run)
+
 
 def _machine(one: argparse.ArgumentParser) -> None:
     one.add_argument("id", metavar="ID", help="its id, or a service's name for that one's latest deployment")

@@ -17,6 +17,7 @@ from deployd.engine.deployments import hash_plan, refusal
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.services import SETTLED_DEPLOYMENT
 from deployd.engine.taking import forget, take
+from deployd.engine.tasks import check_tasks
 from deployd.engine.wiring import literals
 from deployd.errors import NotFound
 from deployd.machines import RUNNERS
@@ -70,6 +71,7 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         planned = await deployer.plan(
             service, ReleaseSpec(machine.id, 0, spec, tree=folder, env=literals(spec))
         )
+        planned = check_tasks(deployer.supports, spec, planned)
         if (reason := refusal(planned)) is not None:
             return Go("fail", facts=replace(facts, reason=reason), reason=reason)
         lines += [f"{spec.name}: {line}" for line in planned.actions]

@@ -13,6 +13,15 @@ from deployd.engine.context import Context
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.routing import drain_seconds, route, unroute
 from deployd.engine.services import release_spec
+from deployd.engine.tasks import (
+    build_release,
+    check_tasks,
+    end_before,
+    has_before,
+    releasing_time,
+    run_before,
+    waiting,
+)
 from deployd.engine.wiring import literals
 from deployd.errors import InputError, NotFound
 from deployd.machines import RUNNERS
@@ -100,7 +109,7 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     assert facts.source.tree is not None
     folder = await context.tree(facts.source.tree)
     release = ReleaseSpec(machine.id, 0, facts.spec, tree=folder, env=literals(facts.spec))
-    planned = await deployer.plan(service, release)
+    planned = check_tasks(deployer.supports, facts.spec, await deployer.plan(service, release))
     if (reason := refusal(planned)) is not None:
         return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     facts = replace(
@@ -137,12 +146,22 @@ async def build(context: Context, machine: Machine) -> Outcome:
         facts.source,
         facts.fingerprint,
     )
-    return Go("built", facts=replace(facts, release_id=release_id))
+    _, service = await _where(context, machine)
+    spec = await release_spec(context, machine.world_id, release_id)
+    progress = await build_release(context, facts.capability, service, spec)
+    if isinstance(progress, Wait):
+        return waiting(facts, progress)
+    if isinstance(progress, Failed):
+        return Go("fail", facts=replace(facts, reason=progress.reason), reason=progress.reason)
+    return Go("built", facts=replace(facts, release_id=release_id, reason=None))
 
 
 async def provision(context: Context, machine: Machine) -> Outcome:
     """Provisioning: what the service requires is there. From the next state on something may run."""
-    return Go("provisioned", facts=replace(facts_of(machine), touched=True))
+    facts = facts_of(machine)
+    # With something to run before, that is so only once it has succeeded.
+    facts = replace(facts, touched=not has_before(facts))
+    return Go("provisioned", facts=facts, deadline=releasing_time(facts))
 
 
 async def release(context: Context, machine: Machine) -> Outcome:
@@ -151,6 +170,11 @@ async def release(context: Context, machine: Machine) -> Outcome:
     assert facts.release_id is not None
     deployer, service = await _where(context, machine)
     spec = await release_spec(context, machine.world_id, facts.release_id)
+    if not facts.touched:
+        return await run_before(context, machine, service, facts, spec)
+    if facts.spec.schedule is not None:  # nothing stays up: it has to be able to start, that is all
+        reason = refusal(await deployer.plan(service, spec))
+        return Go("released", facts=replace(facts, reason=None)) if reason is None else _back(facts, reason)
     progress = await deployer.apply(service, spec, alone=False)
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))
@@ -170,6 +194,14 @@ async def verify(context: Context, machine: Machine) -> Outcome:
     facts = facts_of(machine)
     assert facts.release_id is not None
     deployer, service = await _where(context, machine)
+    if facts.spec.schedule is not None:
+        await unroute(context, service)
+        progress = await deployer.destroy(service)
+        if isinstance(progress, Wait):
+            return Stay(after=timedelta(seconds=progress.seconds))
+        if isinstance(progress, Failed):
+            return _back(facts, progress.reason)
+        return Go("verified", facts=replace(facts, reason=None))
     for look in range(_LOOKS):
         if look:
             await asyncio.sleep(_LOOK_EVERY)
@@ -224,7 +256,8 @@ async def roll_back(context: Context, machine: Machine) -> Outcome:
     if wait is not None:
         return wait
     facts = facts_of(machine)
-    return Go("fail" if facts.restores is None else "restored", reason=facts.reason)
+    back = facts.touched and facts.restores is not None  # else nothing was taken from what serves
+    return Go("restored" if back else "fail", reason=facts.reason)
 
 
 async def undo(context: Context, machine: Machine) -> Outcome:
@@ -235,17 +268,19 @@ async def undo(context: Context, machine: Machine) -> Outcome:
 async def _undo(context: Context, machine: Machine) -> Outcome | None:
     """None once everything is as it was before this attempt."""
     facts = facts_of(machine)
-    if not facts.touched or facts.release_id is None:
+    if facts.release_id is None or not (facts.touched or has_before(facts)):
         return None
     deployer, service = await _where(context, machine)
-    if facts.restores is not None:
-        spec = await release_spec(context, machine.world_id, facts.restores)
+    if not facts.touched:
+        return await end_before(context, machine, service, facts)
+    spec = facts.restores and await release_spec(context, machine.world_id, facts.restores)
+    if spec and spec.spec.schedule is None:
         if (wait := await _route_back(context, deployer, service, spec, facts)) is not None:
             return wait
         progress = await deployer.apply(service, spec, alone=True)
     else:
         await unroute(context, service, "is not served")
-        progress = await deployer.destroy(service, facts.release_id)
+        progress = await deployer.destroy(service, None if spec else facts.release_id)
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))
     if isinstance(progress, Failed):

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from deployd.drivers.api import Deployer, Done, Failed, InstanceStatus, ReleaseSpec, ServiceRef, Wait
+from deployd.drivers.api import (
+    Deployer,
+    Done,
+    Failed,
+    InstanceStatus,
+    Progress,
+    ReleaseSpec,
+    ServiceRef,
+    TaskSpec,
+    Wait,
+)
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.holding import WAKE
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.routing import keep_route, unroute
+from deployd.engine.scheduling import Runner, begin_now, forget_times, keep_schedule, scheduled
+from deployd.engine.tasks import end_task, run_task
 from deployd.engine.wiring import literals
 from deployd.errors import NotFound
 from deployd.machines import RUNNERS
@@ -89,7 +101,7 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
                 url=deployment.facts.url,
                 reason=None,
             )
-            return Go("serve", facts=facts)
+            return Go("serve", facts=scheduled(facts, deployment.facts.spec.schedule))
     if facts.suspended:
         return Go("pause", facts=facts)
     return Go("withdraw" if facts.serving is None else "serve", facts=facts)
@@ -104,8 +116,10 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
         return _give_turn(machine, replace(facts, next=None), facts.next)
     if facts.serving is None:
         return Go("withdraw", facts=replace(facts, health=Health.UNKNOWN))
-    deployer = await context.deployer(machine.world_id, facts.capability)
     service = await reference(context, machine)
+    if facts.schedule is not None or facts.run is not None:
+        return await keep_schedule(machine.id, facts, _runner(context, service, facts), datetime.now(UTC))
+    deployer = await context.deployer(machine.world_id, facts.capability)
     observation = await deployer.observe(service)
     mine = observation.of(facts.serving)
     url = facts.url if mine is None else await keep_route(context, service, mine.address, facts.url)
@@ -126,6 +140,17 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
     if _told(seen) == _told(facts):
         return Stay(after=soon, facts=seen)
     return Go("report", facts=seen, reason=_news(facts, seen, mine))
+
+
+def _runner(context: Context, service: ServiceRef, facts: ServiceFacts) -> Runner:
+    async def run(release_id: UUID, task: TaskSpec) -> Progress:
+        release = await release_spec(context, service.world_id, release_id)
+        return await run_task(context, facts.capability, service, release, task)
+
+    async def end(task_id: UUID) -> Progress:
+        return await end_task(context, facts.capability, service, task_id)
+
+    return Runner(run, end)
 
 
 def _told(facts: ServiceFacts) -> tuple[object, ...]:
@@ -173,13 +198,15 @@ async def stop(context: Context, machine: Machine) -> Outcome:
     service, retiring = await reference(context, machine), machine.state == ServiceState.RETIRING
     await unroute(context, service, None if retiring else "is suspended")
     progress = await deployer.destroy(service)
+    if isinstance(progress, Done) and facts.run is not None:
+        progress = await end_task(context, facts.capability, service, facts.run.task_id)
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))
     if isinstance(progress, Failed):
         return Stay(facts=replace(facts, reason=progress.reason))
     assert isinstance(progress, Done)
     facts = replace(
-        facts,
+        forget_times(facts),
         suspended=not retiring,
         health=Health.MISSING if retiring else Health.SUSPENDED,
         address=None,
@@ -194,7 +221,7 @@ async def stop(context: Context, machine: Machine) -> Outcome:
 
 
 async def answer(context: Context, machine: Machine, request: Request) -> Outcome:
-    """Requests: deploy (from deployments), rollback, suspend, resume, retire, cancel."""
+    """Requests: deploy (from deployments), rollback, run, suspend, resume, retire, cancel."""
     facts = facts_of(machine)
     match request.trigger:
         case "deploy":
@@ -211,6 +238,11 @@ async def answer(context: Context, machine: Machine, request: Request) -> Outcom
             return Stay(posts=_dismiss(machine, facts, request))
         case "cancel" if _RUNNER.allows("cancel", machine.state):
             return Go("cancel")
+        case "cancel" if facts.run is not None:
+            return Stay(facts=replace(facts, run=replace(facts.run, cancelled_by=request.actor)))
+        case "run" if machine.state == ServiceState.SERVING and facts.schedule and facts.run is None:
+            task_id = derived_id(machine.id, "run", request.payload["request_id"])
+            return Stay(facts=begin_now(facts, task_id))
         case _:
             return Stay()
 

@@ -1,4 +1,4 @@
-"""deployd is killed at named points of a task and of an installation; each is done exactly once in the end."""
+"""deployd is killed at named points of a task and of an installation; each is done exactly once."""
 
 from __future__ import annotations
 
