@@ -114,8 +114,8 @@ class Environments:
 
     def logs(self, service: ServiceRef) -> list[Instance]:
         """The tasks that were begun for this service."""
-        there = self.folder.glob("*/build") if self.folder.is_dir() else ()
-        found = (self.client.instance(one, _id(one.parent)) for one in there)
+        there = [one for one in self.folder.iterdir() if _is_one(one)] if self.folder.is_dir() else []
+        found = (self.client.instance(one / "build", _id(one)) for one in there)
         return [one for one in found if one is not None and one.start.service_id == str(service.service_id)]
 
     def ensure(self, environment: Environment, start: Start, host: Mapping[str, str]) -> Wait | Failed | None:
@@ -185,7 +185,7 @@ class Environments:
         for folder in self.folder.iterdir():
             if folder.name.startswith(GONE):
                 shutil.rmtree(folder, ignore_errors=True)
-            if len(folder.name) != 32 or str(folder / "venv") in used:
+            if not _is_one(folder) or str(folder / "venv") in used:
                 continue
             builder = self.client.instance(folder / "build", _id(folder))
             whole = folder / "whole"
@@ -230,6 +230,11 @@ def _again(former: Instance, start: Start) -> bool:
         return False
     same = (former.start.service_id, former.start.number) == (start.service_id, start.number)
     return not same or time.time() - (former.folder / "status.json").stat().st_mtime > AGAIN
+
+
+def _is_one(folder: Path) -> bool:
+    """Whether it is named by a digest: not pip, not one that is being removed."""
+    return len(folder.name) == 32 and "-" not in folder.name
 
 
 def _id(folder: Path) -> UUID:

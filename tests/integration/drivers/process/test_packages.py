@@ -204,6 +204,8 @@ async def test_pruned_are_those_that_nobody_has(place: Place, monkeypatch: pytes
         asked = time.time() - 100_000 + number
         os.utime(folder / name / "whole" if name[0] != "c" else folder / name, (asked, asked))
     os.utime(used / "whole", (1, 1))
+    shutil.copytree(used / "build", folder / f".gone-{'d' * 32}.1" / "build")  # died while removing it
+    await place.logged("Successfully installed greet-1.0")
     await build(place, packaged(place, requirements="greet\n"))
     there = {one.name for one in folder.iterdir() if len(one.name) == 32}
     assert {used.name, "b" * 32} < there
