@@ -27,6 +27,7 @@ from deployd.drivers.api import (
     ServiceRef,
     Supports,
     Target,
+    TaskSpec,
     Wait,
 )
 from deployd.errors import Retryable
@@ -79,12 +80,16 @@ class Folder:
 
 class StandinDeployer:
     """Behaves as its releases' `run:` says: `ok`, `slow`, `broken`, `sick`, `flaky`, `hang`, `moody`, and
-    `wilting`: well until the folder is marked `ill`, or `restarted`."""
+    `wilting`: well until the folder is marked `ill`, or `restarted`.
+
+    A task as its command does: `ok`, `broken` (until the file `mended` is there), `slow` (until `go` is).
+    """
 
     supports = Supports(
         runs="tree",
         rollouts=frozenset({"rolling", "blue-green", "canary", "recreate"}),
         bound_to_host=True,
+        tasks=True,
     )
 
     def __init__(self, folder: Folder) -> None:
@@ -158,6 +163,26 @@ class StandinDeployer:
             if release_id is None or name.partition(".")[0] == str(release_id):
                 self.folder.remove(service.service_id, name)
                 await self._breathe()
+        return Done()
+
+    async def run_task(self, service: ServiceRef, release: ReleaseSpec, task: TaskSpec) -> Progress:
+        await self._breathe()
+        self.folder.make(task.task_id, "task")
+        await self._breathe()
+        how = task.command or release.spec.run
+        if "ended" in self.folder.of(task.task_id):
+            return Failed(Reason("TASK_ENDED", f"{task.name} was ended"))
+        if how == "broken" and not (self.folder.root / "mended").exists():
+            return Failed(Reason("TASK_FAILED", f"{task.name} exited with code 3", evidence="no table"))
+        if how == "slow" and not (self.folder.root / "go").exists():
+            return Wait(0.02, f"{task.name} runs")
+        return Done()
+
+    async def end_task(self, service: ServiceRef, task_id: UUID) -> Progress:
+        await self._breathe()
+        if self.folder.of(task_id):
+            self.folder.make(task_id, "ended")
+        await self._breathe()
         return Done()
 
 

@@ -29,6 +29,7 @@ class Action(StrEnum):
     SET_SECRET = "set_secret"  # noqa: S105 - a name
     UNSET_SECRET = "unset_secret"  # noqa: S105
     LIST_SECRETS = "list_secrets"
+    RUN = "run"
     STOP_SERVER = "stop_server"
 
 
@@ -45,6 +46,7 @@ _LEAST: dict[Action, Role] = {
     Action.SET_SECRET: Role.DEVELOPER,
     Action.UNSET_SECRET: Role.DEVELOPER,
     Action.LIST_SECRETS: Role.DEVELOPER,
+    Action.RUN: Role.DEVELOPER,
     Action.APPROVE: Role.OPERATOR,
     Action.RETIRE: Role.OPERATOR,
     Action.CREATE_WORLD: Role.OPERATOR,

@@ -136,6 +136,10 @@ def _steering(verb: Verb) -> None:
         one.add_argument("service", metavar="SERVICE")
         _no_wait(one)
 
+    run = verb("run", "running:run", "run a service that has a schedule now, and follow that to its end")
+    run.add_argument("service", metavar="SERVICE")
+    _no_wait(run)
+
 
 def _parts(one: argparse.ArgumentParser) -> Verb:
     """The verbs below a noun: `world create`."""

@@ -40,6 +40,7 @@ _DEPLOYMENT = f"""{{
 }}"""
 _SERVICE = f"""{{
   id name world state health address url pid restarts createdAt updatedAt
+  schedule nextRunAt runningSince lastRunAt lastRunReason {_REASON}
   reason {_REASON} serving {{ id number createdAt }} previous {{ id number }}
   deployment {{ id state }}
   deployments(first: 1) {{ id state requestedAt reason {_REASON} }}
@@ -169,5 +170,5 @@ STEER = {
     verb: f"""mutation Steer($world: String!, $service: String!) {{
   {verb}(world: $world, service: $service) {{ __typename ... on Service {{ id name }} {_PROBLEM} }}
 }}"""
-    for verb in ("suspend", "resume", "retire")
+    for verb in ("suspend", "resume", "retire", "run")
 }

@@ -17,7 +17,7 @@ from deployd.cli.session import client_of, console_of, service_of
 from deployd.cli.terminal import Console, clean, cut, error_block
 from deployd.errors import NotFound
 
-__all__ = ["history", "status", "version"]
+__all__ = ["history", "next_run", "status", "version"]
 
 
 async def version(options: Options, arguments: argparse.Namespace) -> int:
@@ -72,7 +72,7 @@ def _overview(console: Console, services: list[Json]) -> None:
             word(one["state"]),
             word(one["health"]),
             str(one["serving"]["number"]) if one["serving"] else "-",
-            one["url"] or one["address"] or "-",
+            one["url"] or one["address"] or next_run(one) or "-",
             age((one["serving"] or one)["createdAt"], now),
         ]
         for one in services
@@ -83,6 +83,13 @@ def _overview(console: Console, services: list[Json]) -> None:
         console.say(_tinted(console, line, one))
         if trouble := _trouble(one):
             _note(console, trouble, width, "red")
+
+
+def next_run(service: Json) -> str:
+    """When a service with a schedule is due; nothing for one that stays up."""
+    if service["runningSince"]:
+        return f"running since {_when(service['runningSince'])}"
+    return f"next run {_when(service['nextRunAt'])}" if service["nextRunAt"] else ""
 
 
 def _trouble(service: Json) -> str:
@@ -127,6 +134,9 @@ def _detail(console: Console, service: Json) -> None:
         ("deploying", working and f"{word(working['state']).replace('_', ' ')} ({working['id']})"),
         ("process", service["pid"] and str(service["pid"])),
         ("restarts", str(service["restarts"])),
+        ("schedule", service["schedule"] and f"{service['schedule']} (UTC)"),
+        ("due", service["schedule"] and next_run(service)),
+        ("last run", service["lastRunAt"] and _last_run(service)),
         ("id", service["id"]),
     ]
     for name, value in fields:
@@ -143,6 +153,11 @@ def _detail(console: Console, service: Json) -> None:
             what = f"{title}{reason['summary']}"
             console.say("")
             console.say(error_block(what, reason["evidence"], reason["remedy"]))
+
+
+def _last_run(service: Json) -> str:
+    reason = service["lastRunReason"]
+    return f"{_when(service['lastRunAt'])}: {reason['summary']}"
 
 
 async def history(options: Options, arguments: argparse.Namespace) -> int:

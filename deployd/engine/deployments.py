@@ -17,6 +17,14 @@ from deployd.engine.provisioning import provide
 from deployd.engine.replacing import bring_back, make_alone, make_room, watch_canary
 from deployd.engine.routing import drain_seconds, route, targets, unroute
 from deployd.engine.services import release_spec
+from deployd.engine.tasks import (
+    build_release,
+    end_before,
+    has_before,
+    releasing_time,
+    run_before,
+    waiting,
+)
 from deployd.errors import InputError, NotFound
 from deployd.machines import RUNNERS
 from deployd.model.facts import DeploymentFacts, ServiceFacts, Source
@@ -131,12 +139,24 @@ async def build(context: Context, machine: Machine) -> Outcome:
         facts.source,
         facts.fingerprint,
     )
-    return Go("built", facts=replace(facts, release_id=release_id))
+    _, service = await _where(context, machine)
+    spec = await release_spec(context, machine.world_id, release_id)
+    progress = await build_release(context, facts.capability, service, spec)
+    if isinstance(progress, Wait):
+        return waiting(facts, progress)
+    if isinstance(progress, Failed):
+        return Go("fail", facts=replace(facts, reason=progress.reason), reason=progress.reason)
+    return Go("built", facts=replace(facts, release_id=release_id, reason=None))
 
 
 async def provision(context: Context, machine: Machine) -> Outcome:
     """Provisioning: what the service needs is there. From the next state on something may run."""
-    return await provide(context, machine)
+    outcome = await provide(context, machine)
+    if not isinstance(outcome, Go) or outcome.trigger != "provisioned":
+        return outcome
+    # With something to run before, something of the release may run only once that has succeeded.
+    facts = replace(facts_of(machine), touched=not has_before(facts_of(machine)), reason=None)
+    return replace(outcome, facts=facts, deadline=releasing_time(facts))
 
 
 async def release(context: Context, machine: Machine) -> Outcome:
@@ -144,9 +164,14 @@ async def release(context: Context, machine: Machine) -> Outcome:
     facts = facts_of(machine)
     assert facts.release_id is not None
     deployer, service = await _where(context, machine)
+    spec = await release_spec(context, machine.world_id, facts.release_id)
+    if not facts.touched:
+        return await run_before(context, machine, service, facts, spec)
     if (wait := await make_room(context, deployer, service, facts)) is not None:
         return _because(facts, wait)
-    spec = await release_spec(context, machine.world_id, facts.release_id)
+    if facts.spec.schedule is not None:  # nothing stays up: it has to be able to start, that is all
+        reason = refusal(await deployer.plan(service, spec))
+        return Go("released", facts=replace(facts, reason=None)) if reason is None else _back(facts, reason)
     progress = await deployer.apply(service, spec, alone=False)
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))
@@ -168,6 +193,14 @@ async def verify(context: Context, machine: Machine) -> Outcome:
     deployer, service = await _where(context, machine)
     if facts.step is not None and rollout.is_split(facts):
         return _because(facts, await watch_canary(context, deployer, service, facts))
+    if facts.spec.schedule is not None:
+        await unroute(context, service)
+        progress = await deployer.destroy(service)
+        if isinstance(progress, Wait):
+            return Stay(after=timedelta(seconds=progress.seconds))
+        if isinstance(progress, Failed):
+            return _back(facts, progress.reason)
+        return Go("verified", facts=replace(facts, reason=None))
     for look in range(_LOOKS):
         if look:
             await asyncio.sleep(_LOOK_EVERY)
@@ -237,7 +270,8 @@ async def roll_back(context: Context, machine: Machine) -> Outcome:
     if wait is not None:
         return wait
     facts = facts_of(machine)
-    return Go("fail" if facts.restores is None else "restored", reason=facts.reason)
+    back = facts.touched and facts.restores is not None  # else nothing was taken from what serves
+    return Go("restored" if back else "fail", reason=facts.reason)
 
 
 async def undo(context: Context, machine: Machine) -> Outcome:
@@ -248,19 +282,20 @@ async def undo(context: Context, machine: Machine) -> Outcome:
 async def _undo(context: Context, machine: Machine) -> Outcome | None:
     """None once everything is as it was before this attempt."""
     facts = facts_of(machine)
-    if not facts.touched or facts.release_id is None:
+    if facts.release_id is None or not (facts.touched or has_before(facts)):
         return None
     deployer, service = await _where(context, machine)
-    if facts.restores is not None:
-        spec = await release_spec(context, machine.world_id, facts.restores)
-        recreated = rollout.strategy(facts) == rollout.RECREATE
-        back = bring_back if recreated else _route_back
+    if not facts.touched:
+        return await end_before(context, machine, service, facts)
+    spec = facts.restores and await release_spec(context, machine.world_id, facts.restores)
+    if spec and spec.spec.schedule is None:
+        back = bring_back if rollout.strategy(facts) == rollout.RECREATE else _route_back
         if (wait := await back(context, deployer, service, spec, facts)) is not None:
             return wait
         progress = await deployer.apply(service, spec, alone=True)
     else:
         await unroute(context, service, "is not served")
-        progress = await deployer.destroy(service, facts.release_id)
+        progress = await deployer.destroy(service, None if spec else facts.release_id)
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))
     if isinstance(progress, Failed):

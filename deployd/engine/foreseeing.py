@@ -10,6 +10,7 @@ from deployd.engine import rollout
 from deployd.engine.context import Context
 from deployd.engine.provisioning import planned
 from deployd.engine.routing import drain_seconds, refusals
+from deployd.engine.scheduling import schedule_problem
 from deployd.engine.wiring import environment
 from deployd.model.reason import Reason
 from deployd.model.spec import ServiceSpec
@@ -65,6 +66,12 @@ def unsupported(spec: ServiceSpec, supports: Supports, world: str, *, routed: bo
         for name, wanted in (("before", spec.before), ("schedule", spec.schedule)):
             if wanted is not None:
                 yield no(f"cannot run commands once, as `{name}:` needs", f"Leave it out, {elsewhere}")
+    if spec.schedule is not None and (problem := schedule_problem(spec.schedule)):
+        yield Reason(
+            "BAD_SCHEDULE",
+            f"{spec.name}: `schedule: {spec.schedule}` says no time: {problem}",
+            remedy="Give five fields as cron has them, in UTC, such as `0 3 * * *`.",
+        )
     if not routed and spec.requires:
         yield no(
             "gives services no addresses that stay, as `requires:` needs",

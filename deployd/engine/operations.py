@@ -148,6 +148,20 @@ class Operations:
         """Ask a service to end for good. Its releases, logs and history are kept."""
         return await self._ask_service(actor, Action.RETIRE, world, service)
 
+    async def run(self, actor: Actor | None, world: str, service: str) -> Machine:
+        """Ask a service with a schedule to run now, once."""
+        who = require(actor, Action.RUN)
+        machine = await self.service(actor, world, service)
+        assert isinstance(machine.facts, ServiceFacts)
+        if machine.facts.schedule is None:
+            remedy = "Give it a `schedule:` in deployd.yaml if it shall run and end."
+            raise Conflict(f"service {service} has no schedule: it stays up", remedy=remedy)
+        if machine.state != ServiceState.SERVING:
+            raise Conflict(f"service {service} is {machine.state}", remedy="Let it serve first.")
+        if machine.facts.run is not None:
+            raise Conflict(f"service {service} runs already", remedy="Wait for its end, or cancel that.")
+        return await self._ask(who, machine, "run")
+
     # -- looking
 
     async def worlds(self, actor: Actor | None) -> list[World]:

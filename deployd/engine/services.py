@@ -6,7 +6,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from deployd.drivers.api import Deployer, Done, Failed, InstanceStatus, ReleaseSpec, ServiceRef, Wait
+from deployd.drivers.api import (
+    Deployer,
+    Done,
+    Failed,
+    InstanceStatus,
+    Progress,
+    ReleaseSpec,
+    ServiceRef,
+    TaskSpec,
+    Wait,
+)
 from deployd.engine import rollout
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
@@ -14,6 +24,8 @@ from deployd.engine.holding import WAKE
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.provisioning import awake, give_back
 from deployd.engine.routing import keep_route, unroute
+from deployd.engine.scheduling import Runner, begin_now, forget_times, keep_schedule, scheduled
+from deployd.engine.tasks import end_task, run_task
 from deployd.engine.wiring import environment
 from deployd.errors import NotFound
 from deployd.machines import RUNNERS
@@ -111,6 +123,7 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
                 url=deployment.facts.url,
                 reason=None,
             )
+            facts = scheduled(facts, deployment.facts.spec.schedule)
             return Go("serve", facts=facts, posts=give_back(machine.world_id, machine.id, dropped))
         if deployment is not None and isinstance(deployment.facts, DeploymentFacts):
             asked = deployment.facts.resources
@@ -132,8 +145,12 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
         return _give_turn(machine, replace(facts, next=None), facts.next)
     if facts.serving is None:
         return Go("withdraw", facts=replace(facts, health=Health.UNKNOWN))
-    deployer = await context.deployer(machine.world_id, facts.capability)
     service = await reference(context, machine)
+    if facts.schedule is not None or facts.run is not None:
+        if facts.run is None and (posts := await awake(context, machine, facts.resources)):
+            return Stay(after=timedelta(seconds=0.5), posts=posts)
+        return await keep_schedule(machine.id, facts, _runner(context, service, facts), datetime.now(UTC))
+    deployer = await context.deployer(machine.world_id, facts.capability)
     observation = await deployer.observe(service)
     mine = observation.of(facts.serving)
     url = await keep_route(context, service, facts.serving, observation, facts.url)
@@ -157,15 +174,26 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
         return Stay(after=soon)
     if _told(seen) == _told(facts):
         return Stay(after=soon, facts=seen)
-    posts: tuple[Post, ...] = ()
-    if seen.health is Health.DEGRADED and facts.health is not Health.DEGRADED:
-        posts = _wake(machine, facts)  # it may be for want of one of them
-    return Go("report", facts=seen, reason=_news(facts, seen, mine), posts=posts)
+    worse = seen.health is Health.DEGRADED and facts.health is not Health.DEGRADED
+    # It may be for want of one of them.
+    wakes = _wake(machine, facts) if worse else ()
+    return Go("report", facts=seen, reason=_news(facts, seen, mine), posts=wakes)
 
 
 def _wake(machine: Machine, facts: ServiceFacts) -> tuple[Post, ...]:
     """Its resources look at once how they do, and whether they are needed."""
     return tuple(Post(machine.world_id, one, WAKE, ENGINE) for one in facts.resources)
+
+
+def _runner(context: Context, service: ServiceRef, facts: ServiceFacts) -> Runner:
+    async def run(release_id: UUID, task: TaskSpec) -> Progress:
+        release = await release_spec(context, service.world_id, release_id)
+        return await run_task(context, facts.capability, service, release, task)
+
+    async def end(task_id: UUID) -> Progress:
+        return await end_task(context, facts.capability, service, task_id)
+
+    return Runner(run, end)
 
 
 def _told(facts: ServiceFacts) -> tuple[object, ...]:
@@ -243,6 +271,8 @@ async def stop(context: Context, machine: Machine) -> Outcome:
     service, retiring = await reference(context, machine), machine.state == ServiceState.RETIRING
     await unroute(context, service, None if retiring else "is suspended")
     progress = await deployer.destroy(service)
+    if isinstance(progress, Done) and facts.run is not None:
+        progress = await end_task(context, facts.capability, service, facts.run.task_id)
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))
     if isinstance(progress, Failed):
@@ -250,7 +280,7 @@ async def stop(context: Context, machine: Machine) -> Outcome:
     assert isinstance(progress, Done)
     posts = give_back(machine.world_id, machine.id, facts.resources) if retiring else ()
     facts = replace(
-        facts,
+        forget_times(facts),
         suspended=not retiring,
         resources=() if retiring else facts.resources,
         kept=None,
@@ -268,7 +298,7 @@ async def stop(context: Context, machine: Machine) -> Outcome:
 
 
 async def answer(context: Context, machine: Machine, request: Request) -> Outcome:
-    """Requests: deploy (from deployments), rollback, suspend, resume, retire, cancel."""
+    """Requests: deploy (from deployments), rollback, run, suspend, resume, retire, cancel."""
     facts = facts_of(machine)
     match request.trigger:
         case "deploy":
@@ -285,6 +315,11 @@ async def answer(context: Context, machine: Machine, request: Request) -> Outcom
             return Stay(posts=_dismiss(machine, facts, request))
         case "cancel" if _RUNNER.allows("cancel", machine.state):
             return Go("cancel")
+        case "cancel" if facts.run is not None:
+            return Stay(facts=replace(facts, run=replace(facts.run, cancelled_by=request.actor)))
+        case "run" if machine.state == ServiceState.SERVING and facts.schedule and facts.run is None:
+            task_id = derived_id(machine.id, "run", request.payload["request_id"])
+            return Stay(facts=begin_now(facts, task_id))
         case _:
             return Stay()
 

@@ -45,6 +45,19 @@ class Service:
     pid: int | None = strawberry.field(description="Its process, where it runs as one.")
     restarts: int = strawberry.field(description="How often it was restarted by itself since its release.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
+    schedule: str | None = strawberry.field(
+        description="When it runs, as five fields of cron in UTC; null where it stays up."
+    )
+    next_run_at: datetime | None = strawberry.field(
+        description="When it is due next; null without a schedule, and while it is suspended."
+    )
+    running_since: datetime | None = strawberry.field(
+        description="When the run of its schedule began that is under way."
+    )
+    last_run_at: datetime | None = strawberry.field(description="When its last run began that has ended.")
+    last_run_reason: Reason | None = strawberry.field(
+        description="How that ended: RUN_SUCCEEDED, RUN_CANCELLED, or why it failed."
+    )
     created_at: datetime = strawberry.field(description="When it first came to be.")
     updated_at: datetime = strawberry.field(description="When it was last written.")
 
@@ -64,6 +77,11 @@ class Service:
             pid=facts.pid,
             restarts=facts.restarts,
             reason=Reason.of(facts.reason),
+            schedule=facts.schedule,
+            next_run_at=facts.next_run_at,
+            running_since=None if facts.run is None else facts.run.at,
+            last_run_at=None if facts.last_run is None else facts.last_run.at,
+            last_run_reason=None if facts.last_run is None else Reason.of(facts.last_run.reason),
             created_at=machine.created_at,
             updated_at=machine.updated_at,
         )
@@ -154,6 +172,11 @@ class ServiceMutation:
     async def resume(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:
         operations, actor = info.context.operations, info.context.actor
         return await _answer(info.context, world, service, operations.resume(actor, world, service))
+
+    @mutation(description="Run once now, beside its schedule: only for a service that has one.")
+    async def run(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:
+        operations, actor = info.context.operations, info.context.actor
+        return await _answer(info.context, world, service, operations.run(actor, world, service))
 
     @mutation(description="End for good. Releases, logs and history are kept.")
     async def retire(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:

@@ -33,7 +33,8 @@ DEPLOYMENT = Table(
         ),
         State(S.BUILDING, act="build", deadline=timedelta(hours=1), recheck=timedelta(seconds=5)),
         State(S.PROVISIONING, act="provision", deadline=timedelta(hours=2), recheck=timedelta(seconds=15)),
-        State(S.RELEASING, act="release", deadline=timedelta(minutes=10), recheck=timedelta(seconds=2)),
+        # Ten minutes, and the time of what runs before: see engine/tasks.py.
+        State(S.RELEASING, act="release", deadline=timedelta(hours=24), recheck=timedelta(seconds=2)),
         # The longest rollout; each release says how much less it needs.
         State(S.VERIFYING, act="verify", deadline=timedelta(hours=24), recheck=timedelta(seconds=1)),
         State(S.SUCCEEDED, settled=True, final=True),

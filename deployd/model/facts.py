@@ -20,6 +20,7 @@ __all__ = [
     "DeploymentFacts",
     "Facts",
     "ResourceFacts",
+    "Run",
     "ServiceFacts",
     "Source",
     "Turn",
@@ -64,6 +65,21 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a service that has a schedule."""
+
+    task_id: UUID
+    release_id: UUID
+    at: datetime
+    """When it began."""
+    cancelled_by: str | None = None
+    """Who wants it ended."""
+    ended_at: datetime | None = None
+    reason: Reason | None = None
+    """How it ended: RUN_SUCCEEDED, RUN_CANCELLED, or why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceFacts:
     """A service: what it serves, what it should, how it does."""
 
@@ -95,6 +111,13 @@ class ServiceFacts:
     pid: int | None = None
     restarts: int = 0
     reason: Reason | None = None
+    schedule: str | None = None
+    """When the release that it serves runs, where it does not stay up: five fields of cron, in UTC."""
+    next_run_at: datetime | None = None
+    """Due times up to this one are done with; None: not known yet, or it is stopped."""
+    run: Run | None = None
+    """Under way, or about to be."""
+    last_run: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,19 @@ from deployd.model.spec import RolloutSpec
 from deployd.model.state import Health
 from deployd.store import machines
 from deployd.store.commit import Post
+from tests.chaos.task_steps import (
+    begin_before,
+    begin_before_cancelled,
+    begin_before_fails,
+    begin_run,
+    begin_run_suspended,
+    end_before,
+    end_before_cancelled,
+    end_before_fails,
+    end_run,
+    end_run_suspended,
+    scheduled,
+)
 from tests.house import ADA, House
 
 Step = Callable[[House], Awaitable[None]]
@@ -465,6 +478,17 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "updated": Scenario(resource, begin_updated, end_updated, on("resource", "updating")),
     "deleted": Scenario(resource, begin_deleted, end_deleted, on("resource", "deleting")),
+    "before": Scenario(
+        served, begin_before, end_before, on("deployment", "building", "provisioning", "releasing")
+    ),
+    "before fails": Scenario(
+        served, begin_before_fails, end_before_fails, on("deployment", "releasing", "rolling_back")
+    ),
+    "before cancelled": Scenario(
+        served, begin_before_cancelled, end_before_cancelled, on("deployment", "cancelling")
+    ),
+    "run": Scenario(scheduled, begin_run, end_run, on("service", "serving")),
+    "run suspended": Scenario(scheduled, begin_run_suspended, end_run_suspended, on("service", "suspending")),
     "launch": Scenario(
         launched,
         begin_launch,

@@ -8,6 +8,7 @@ sockets. Everything is found by files alone:
     HOME/WORLD/SERVICE/lock                whoever changes the service's instances holds it
     HOME/WORLD/SERVICE/home/               the service's own folder
     HOME/WORLD/SERVICE/RELEASE/            an instance: spec.json, status.json, lock, logs/, stop, healthy
+    HOME/tasks/SERVICE/TASK/               a task: the same, without healthy (tasks.py)
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from deployd.drivers.process.ports import choose_ports
 from deployd.drivers.process.shim.files import write_whole
 from deployd.drivers.process.shim.handed import Handed, handed_text
 from deployd.drivers.process.shim.kernel import birth, end_group
-from deployd.drivers.process.shim.supervisor import ALREADY, STOPPED
+from deployd.drivers.process.shim.supervisor import ALREADY, ENDED, STOPPED
 from deployd.errors import Retryable, Terminal
 
 __all__ = ["Client", "Instance"]
@@ -54,12 +55,18 @@ class Instance:
 
     folder: Path
     release_id: UUID
+    """Or, for a task, the task's id."""
     start: Start
     status: Status
     alive: bool
     """Its supervisor lives."""
     stopping: bool
     """It is not wanted any more."""
+
+    @property
+    def ended(self) -> bool:
+        """It is a task whose end is on record."""
+        return self.status.state == ENDED
 
     @property
     def was_healthy(self) -> bool:
@@ -85,13 +92,56 @@ class Client:
         """All that were ever applied and are not pruned, oldest release first."""
         found: list[Instance] = []
         for folder in _folders(self.folder(service)):
-            start = read_start(folder)
-            if start is not None:
-                status = read_status(folder)
-                alive = status.shim > 0 and birth(status.shim) == status.shim_birth
-                stopping = (folder / "stop").exists()
-                found.append(Instance(folder, UUID(folder.name), start, status, alive, stopping))
+            one = self.instance(folder, UUID(folder.name))
+            if one is not None:
+                found.append(one)
         return sorted(found, key=lambda one: one.start.number)
+
+    def instance(self, folder: Path, release_id: UUID) -> Instance | None:
+        """What is in this folder; None where nothing was ever meant to run."""
+        start = read_start(folder)
+        if start is None:
+            return None
+        status = read_status(folder)
+        alive = status.shim > 0 and birth(status.shim) == status.shim_birth
+        return Instance(folder, release_id, start, status, alive, (folder / "stop").exists())
+
+    def run_once(
+        self,
+        folder: Path,
+        task_id: UUID,
+        start: Start,
+        again: Callable[[Instance], bool] = lambda _: False,
+    ) -> Instance:
+        """Have a task supervised in this folder: what runs is adopted, what has ended stays so.
+
+        It runs again only where a supervisor was killed before the end was on record, or `again` says so.
+        """
+        self.prepare_folders(folder.parent)
+        with _locked(folder.parent / "lock"):
+            now = self.instance(folder, task_id)
+            if now is not None and (now.alive or ((now.ended or now.stopping) and not again(now))):
+                return now
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with _free(folder / "lock") as free:
+                if free:
+                    if now is not None:
+                        self._end_remains(now)
+                        for file in ("status.json", "stop"):
+                            (folder / file).unlink(missing_ok=True)
+                    write_whole(folder / "spec.json", start_text(start), durable=True)
+            _ = self._launch(folder, start.handed) if free else _await_status(folder)
+            now = self.instance(folder, task_id)
+        assert now is not None
+        return now
+
+    def end_once(self, folder: Path, task_id: UUID) -> Instance | None:
+        """Ask a task to end; it, where it has not yet."""
+        if not folder.is_dir():
+            return None
+        with _locked(folder.parent / "lock"):
+            one = self.instance(folder, task_id)
+            return one if one is not None and not one.ended and self._is_ending(one) else None
 
     def run(self, service: ServiceRef, release_id: UUID, start: Start, first: int, last: int) -> bool:
         """Have this instance supervised; True when it is, False while an earlier life of it still ends.
@@ -128,17 +178,22 @@ class Client:
             for one in self.instances(service):
                 if one.release_id == keep or release_id not in {None, one.release_id}:
                     continue
-                marker = one.folder / "stop"
-                with _free(one.folder / "lock") as free:
-                    if not marker.exists():
-                        marker.touch(mode=0o600)
-                    if free and self._end_remains(one):
-                        continue
-                ending.append(one)
-                if one.alive:
-                    self._ask_to_end(one, marker)
+                if self._is_ending(one):
+                    ending.append(one)
             self._prune(service)
         return ending
+
+    def _is_ending(self, instance: Instance) -> bool:
+        """It is not wanted any more from here on; False once nothing is left of it."""
+        marker = instance.folder / "stop"
+        with _free(instance.folder / "lock") as free:
+            if not marker.exists():
+                marker.touch(mode=0o600)
+            if free and self._end_remains(instance):
+                return False
+        if instance.alive:
+            self._ask_to_end(instance, marker)
+        return True
 
     def _ask_to_end(self, instance: Instance, marker: Path) -> None:
         """Ask its supervisor once; kill it when it is long overdue. The marker says whether it was asked."""
@@ -198,11 +253,21 @@ class Client:
                     taken.update(other.ports.values())
         ports = choose_ports(start.ports, before, taken, release_id, first, last)
         user = self._user(service) if as_whom() else None
+        self._make_home(service, user)
+        return replace(start, ports=ports, uid=user, env={**start.env, **port_variables(ports)})
+
+    def _make_home(self, service: ServiceRef, user: int | None) -> None:
         own = self.own_home(service)
         own.mkdir(mode=0o700, exist_ok=True)
         if user is not None:
             os.chown(own, user, user)
-        return replace(start, ports=ports, uid=user, env={**start.env, **port_variables(ports)})
+
+    def make_home(self, service: ServiceRef) -> int | None:
+        """The service's own folder is there, and its user (None where deployd is not root) has it."""
+        user = self.user_of(service)
+        self._prepare(service)
+        self._make_home(service, user)
+        return user
 
     def _launch(self, folder: Path, handed: Handed) -> bool:
         """Start the supervisor and hand it the secrets; it is in the background once its program runs."""
@@ -225,6 +290,11 @@ class Client:
         """The folders down to the service's, passable but not readable by others."""
         for folder in (self.home, self.folder(service).parent, self.folder(service)):
             self._prepare_folder(folder)
+
+    def prepare_folders(self, folder: Path) -> None:
+        """The same for any folder below the home."""
+        for one in (*reversed(folder.relative_to(self.home).parents), folder.relative_to(self.home)):
+            self._prepare_folder(self.home / one)
 
     def _prepare_folder(self, folder: Path) -> None:
         if not folder.is_dir():
@@ -254,7 +324,7 @@ def _await_status(folder: Path) -> bool:
     until = time.monotonic() + LOCK_PATIENCE
     while True:
         status = read_status(folder)
-        if status.shim and birth(status.shim) == status.shim_birth:
+        if status.state == ENDED or (status.shim and birth(status.shim) == status.shim_birth):
             return not (folder / "stop").exists()
         with _free(folder / "lock") as free:
             if free:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from deployd.drivers.process.command import Command, from_argv, from_line
+from deployd.drivers.process.packages import Install, commands, is_install, read_install
 from deployd.drivers.process.placement import Misplaced, Names, Placement, image_path
 from deployd.drivers.process.recipe import Recipe
 from deployd.drivers.process.words import BadWord, expand
@@ -105,6 +106,7 @@ class Stage:
     shell: bool = True
     ports: dict[str, int] = field(default_factory=dict)
     stop_signal: str = "SIGTERM"
+    installs: list[Install] = field(default_factory=list)
     last: int = 1
     problems: list[tuple[str, int, str]] = field(default_factory=list)
 
@@ -261,7 +263,7 @@ class Stage:
             self.refuse(one, f"`{one.original}`: {error}")
 
     def run(self, one: Instruction) -> None:
-        """RUN: only what makes users, folders and rights is no loss."""
+        """RUN: what makes users, folders and rights is no loss; packages can be had here too."""
         if one.json:
             harmless = NEEDLESS.fullmatch(one.value[0]) is not None
         else:
@@ -270,9 +272,33 @@ class Stage:
             harmless = not re.search(r"[|<>`]|\$\(|&", re.sub(r"&&|\|\|", "", line)) and all(
                 NEEDLESS.fullmatch(part[0]) for part in parts if part
             )
-        if not harmless:
+        if not harmless and not self.install(one):
             short = re.sub(r"\s+", " ", one.original)
             self.refuse(one, f"`{short}` makes something in the image that the source tree does not have")
+
+    def install(self, one: Instruction) -> bool:
+        """Take in the packages of a RUN; False where it does something else as well."""
+        if one.json or not self.shell or any(not flag.startswith("--mount=type=cache") for flag in one.flags):
+            return False
+        parts = commands(one.value[0])
+        if parts is None or not all(is_install(part) or NEEDLESS.fullmatch(part[0]) for part in parts):
+            return False
+        try:
+            found = [
+                read_install(part, self.find, self.placement.context) for part in parts if is_install(part)
+            ]
+        except Misplaced as error:
+            self.refuse(one, f"`{re.sub(r'[ ]+', ' ', one.original)}`: {error}")
+        else:
+            self.installs += found
+        return True
+
+    def find(self, path: str) -> Path:
+        """Where a path of the image lies in the tree at this point. Raises Misplaced."""
+        found = self.placement.locate(image_path(self.workdir, path))
+        if found is None:
+            raise Misplaced(f"{path} is not in the image at this point: no COPY puts it there")
+        return found
 
     def start(self, one: Instruction) -> None:
         """CMD and ENTRYPOINT: the last of each holds."""
@@ -345,4 +371,5 @@ class Stage:
                 _reason(code, f"{self.shown}:{at}: {what}", text) for code, at, what in self.problems
             )
         note = "It runs with this machine's programs and libraries, not with those of the Dockerfile's image."
-        return Recipe(command, cwd, env, self.ports, self.stop_signal, (note,))
+        installs = tuple(self.installs)
+        return Recipe(command, cwd, env, self.ports, self.stop_signal, (note,), installs)

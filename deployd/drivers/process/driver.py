@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -22,16 +25,21 @@ from deployd.drivers.api import (
     ReleaseSpec,
     ServiceRef,
     Supports,
+    TaskSpec,
     Wait,
 )
 from deployd.drivers.process.accounts import FIRST, as_whom
 from deployd.drivers.process.client import Client, Instance
 from deployd.drivers.process.config import Config, read_config
+from deployd.drivers.process.environments import Environments
 from deployd.drivers.process.health import address, judge
 from deployd.drivers.process.hints import hints
+from deployd.drivers.process.instance import Start
 from deployd.drivers.process.logs import read_page
-from deployd.drivers.process.prepare import prepare
+from deployd.drivers.process.packages import describe
+from deployd.drivers.process.prepare import Prepared, prepare
 from deployd.drivers.process.probe import ask, listens_on
+from deployd.drivers.process.tasks import TaskFolders, judge_task
 from deployd.errors import Denied, Retryable
 from deployd.model.state import Health
 
@@ -49,24 +57,69 @@ def create(config: Mapping[str, object], context: DriverContext) -> Deployer:
 
 
 class ProcessDeployer:
-    """A Deployer that also offers Watch and Logs."""
+    """A Deployer that also offers Tasks, Builds, Watch and Logs."""
 
-    supports = Supports(runs="tree", max_scale=1, rollouts=ROLLOUTS, bound_to_host=True)
+    supports = Supports(runs="tree", max_scale=1, rollouts=ROLLOUTS, bound_to_host=True, tasks=True)
 
     def __init__(self, config: Config, context: DriverContext) -> None:
         self.config = config
         self.client = Client(context.home.absolute())
+        self.tasks = TaskFolders(self.client)
+        self.environments = Environments(self.client)
 
     async def plan(self, service: ServiceRef, release: ReleaseSpec) -> Plan:
         """What would be started; refusals name file and line where a Dockerfile is to blame."""
         user = FIRST if as_whom() else None  # any number of that range has the same rights
-        prepared = await _blocking(
-            lambda: prepare(service, release, self.config, user, self.client.own_home(service))
-        )
+        spec = release.spec
+        prepared = await self._prepare(service, release, user)
         if prepared.start is None:
             return Plan(refusals=prepared.refusals)
-        action = f"start process `{prepared.start.text}` in {prepared.start.cwd}"
-        return Plan(actions=(action,), notes=prepared.notes)
+        actions = [f"start process `{prepared.start.text}` in {prepared.start.cwd}"]
+        if spec.schedule is not None:
+            actions = [f"run `{prepared.start.text}` in {prepared.start.cwd} at `{spec.schedule}` (UTC)"]
+        if spec.before is not None:
+            before = TaskSpec(release.release_id, "before", spec.before.run, spec.before.timeout)
+            first = await self._prepare(service, release, user, before)
+            if first.start is None:
+                return Plan(refusals=first.refusals)
+            actions.insert(0, f"run `{first.start.text}` once before")
+        if prepared.environment is not None:
+            actions.insert(0, f"install packages of {describe(prepared.environment.installs)}")
+        return Plan(actions=tuple(actions), notes=prepared.notes)
+
+    async def build(self, service: ServiceRef, release: ReleaseSpec) -> Progress:
+        """Install the packages that the Dockerfile names, unless that was done for any release before."""
+        made = await self._start_of(service, release, await self._user(service))
+        return Done() if isinstance(made, Start) else made
+
+    async def run_task(self, service: ServiceRef, release: ReleaseSpec, task: TaskSpec) -> Progress:
+        """Adopt or start the task's supervisor, and see for a moment whether it is done."""
+        found = await _blocking(lambda: self.tasks.find(service, task.task_id))
+        if found is None or not (found.alive or found.ended or found.stopping):
+            if release.missing is not None:
+                return Failed(release.missing)
+            user = await _blocking(lambda: self.client.make_home(service))
+            made = await self._start_of(service, release, user, task)
+            if not isinstance(made, Start):
+                return made
+            start = replace(made, uid=user)
+            found = await _blocking(lambda: self.tasks.run(service, task.task_id, start))
+        until = time.monotonic() + PROMPT
+        while found is not None and not found.ended and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+            found = await _blocking(lambda: self.tasks.find(service, task.task_id))
+        return Wait(0.5) if found is None else judge_task(found)
+
+    async def end_task(self, service: ServiceRef, task_id: UUID) -> Progress:
+        """Ask it to end, and see for a moment whether it did."""
+        until = time.monotonic() + PROMPT
+        while left := await _blocking(lambda: self.tasks.end(service, task_id)):
+            if time.monotonic() > until:
+                return Wait(
+                    0.5, f"{left.start.name}: within its grace period of {left.start.grace_seconds:g} s"
+                )
+            await asyncio.sleep(0.02)
+        return Done()
 
     async def apply(self, service: ServiceRef, release: ReleaseSpec, *, alone: bool) -> Progress:
         """Adopt or start the release's supervisor; when `alone`, then end the other releases."""
@@ -76,12 +129,9 @@ class ProcessDeployer:
         if running is None or not running.alive or running.stopping:
             if release.missing is not None:
                 return Failed(release.missing)
-            user = await _blocking(lambda: self.client.user_of(service))
-            home = self.client.own_home(service)
-            prepared = await _blocking(lambda: prepare(service, release, self.config, user, home))
-            start = prepared.start
-            if start is None:
-                return Failed(prepared.refusals[0])
+            start = await self._start_of(service, release, await self._user(service))
+            if not isinstance(start, Start):
+                return start
             first, last = self.config.first_port, self.config.last_port
             if not await _blocking(lambda: self.client.run(service, release.release_id, start, first, last)):
                 return Wait(0.5, f"{start.name} is still ending before it can start again")
@@ -108,10 +158,38 @@ class ProcessDeployer:
         return hints(self.client.home)
 
     async def read_logs(self, service: ServiceRef, after: str | None, limit: int) -> LogPage:
-        """Lines of all the service's releases that are kept."""
+        """Lines of all the service's releases and tasks that are kept."""
         found = await self._instances(service)
+        found += await _blocking(lambda: [*self.tasks.list(service), *self.environments.logs(service)])
         where = {str(one.release_id): (one.start.name, one.folder / "logs") for one in found}
         return await _blocking(lambda: read_page(where, after, limit))
+
+    async def _user(self, service: ServiceRef) -> int | None:
+        return await _blocking(lambda: self.client.user_of(service))
+
+    async def _prepare(
+        self, service: ServiceRef, release: ReleaseSpec, user: int | None, task: TaskSpec | None = None
+    ) -> Prepared:
+        home, environments = self.client.own_home(service), self.environments.folder
+        return await _blocking(lambda: prepare(service, release, self.config, user, home, environments, task))
+
+    async def _start_of(
+        self, service: ServiceRef, release: ReleaseSpec, user: int | None, task: TaskSpec | None = None
+    ) -> Start | Wait | Failed:
+        """What to start, once its packages are there and its program is found among them."""
+        while True:
+            prepared = await self._prepare(service, release, user, task)
+            if prepared.start is None:
+                return Failed(prepared.refusals[0])
+            start, environment = prepared.start, prepared.environment
+            if environment is None:
+                return start
+            if environment.is_whole:
+                await _blocking(partial(self.environments.note_use, environment))
+                return start
+            other = await _blocking(partial(self.environments.ensure, environment, start, os.environ))
+            if other is not None:
+                return other
 
     async def _instances(self, service: ServiceRef) -> list[Instance]:
         return await _blocking(lambda: self.client.instances(service))

@@ -11,7 +11,7 @@ from deployd.drivers.process.probe import Answer
 from deployd.model.reason import Fault, Reason
 from deployd.model.state import Health
 
-__all__ = ["LOOP", "STEADY", "address", "judge"]
+__all__ = ["LOOP", "STEADY", "address", "judge", "last_words"]
 
 STEADY = 2.0
 """Seconds up after which a service without ports does well; after several exits it takes five times that."""
@@ -55,7 +55,7 @@ def _judge(
         return Health.MISSING, Reason(
             code="SUPERVISOR_GONE",
             summary=f"{start.name} does not run: its supervisor is gone",
-            evidence=_last_words(status),
+            evidence=last_words(status),
             remedy="Nothing, if the machine was restarted: it is started again. Else look for who killed it.",
             fault=Fault.ERRORED,
         )
@@ -101,12 +101,13 @@ def _exited(start: Start, status: Status) -> Reason:
     return Reason(
         code="CRASH_LOOP" if status.failures >= LOOP else "EXITED",
         summary=f"{start.name} (`{start.text}`) {how}{times}",
-        evidence=_last_words(status),
+        evidence=last_words(status),
         remedy=remedy,
     )
 
 
-def _last_words(status: Status) -> str:
+def last_words(status: Status) -> str:
+    """What it wrote before it last ended."""
     lines = list(status.tail)
     if status.dropped:
         lines.append(f"({status.dropped} lines of output were dropped: the disk did not take them)")

@@ -41,11 +41,17 @@ class Start:
     stop_signal: str = "SIGTERM"
     handed: Handed = field(default=Handed(), repr=False)
     """What is secret: never in a file, so unknown of a start that was read from one."""
+    task: str = ""
+    """What it is called, where it is a task rather than the service itself."""
+    environment: str | None = None
+    """The folder of the packages that it uses, which is kept as long as this is."""
+    timeout: float | None = None
+    """Seconds that a task may take; None: it shall stay up."""
 
     @property
     def name(self) -> str:
         """What people call the instance."""
-        return f"{self.service}-{self.number}"
+        return f"{self.service}-{self.number} {self.task}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Status:
     """What the supervisor last said; `status.json`."""
 
     state: str = "none"
-    """running, backoff, stopping, stopped; none: it never said anything."""
+    """running, backoff, stopping, stopped, ended (a task); none: it never said anything."""
     shim: int = 0
     shim_birth: str | None = None
     pid: int = 0
@@ -63,7 +69,7 @@ class Status:
     failures: int = 0
     """Exits in a row without a minute of being up."""
     exit: Mapping[str, Any] | None = None
-    """How it last ended: `code`, `signal` or `error`."""
+    """How it last ended: `code`, `signal` or `error`; a task also by its `timeout`."""
     tail: tuple[str, ...] = ()
     """Its last lines before that."""
     dropped: int = 0

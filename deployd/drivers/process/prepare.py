@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from deployd.drivers.api import ReleaseSpec, ServiceRef
+from deployd.drivers.api import ReleaseSpec, ServiceRef, TaskSpec
 from deployd.drivers.process.accounts import may_enter, may_execute
 from deployd.drivers.process.command import from_line, service_environment
 from deployd.drivers.process.config import Config
 from deployd.drivers.process.dockerfile import read_dockerfile
+from deployd.drivers.process.environments import Environment, digest_of, interpreter
 from deployd.drivers.process.instance import Start
 from deployd.drivers.process.recipe import Recipe
 from deployd.drivers.process.shim.handed import Handed
@@ -29,6 +30,8 @@ class Prepared:
     start: Start | None = None
     refusals: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    environment: Environment | None = None
+    """The packages that it runs with; they may have to be installed first."""
 
 
 def host_path(environment: Mapping[str, str], user: int | None) -> tuple[str, ...]:
@@ -43,9 +46,18 @@ def host_path(environment: Mapping[str, str], user: int | None) -> tuple[str, ..
 
 
 def prepare(
-    service: ServiceRef, release: ReleaseSpec, config: Config, user: int | None, own_home: Path
+    service: ServiceRef,
+    release: ReleaseSpec,
+    config: Config,
+    user: int | None,
+    own_home: Path,
+    environments: Path,
+    task: TaskSpec | None = None,
 ) -> Prepared:
-    """What to start for this release, as this user. Raises Terminal without the Dockerfile parser."""
+    """What to start for this release, or for a task of it, as this user.
+
+    `environments` is where packages are installed. Raises Terminal without the Dockerfile parser.
+    """
     spec = release.spec
     refusals: list[Reason] = []
     if spec.scale.max > 1:
@@ -58,13 +70,33 @@ def prepare(
     recipe = _recipe(service, release, ":".join(path))
     if not isinstance(recipe, Recipe):
         return Prepared(refusals=(*refusals, *recipe))
-    ports = dict(spec.ports) or recipe.ports
-    if spec.health.path is not None and not ports:
+    ports = (dict(spec.ports) or recipe.ports) if task is None else {}
+    if task is None and spec.health.path is not None and not ports:
         summary = f"{service.service}: health {spec.health.path} is asked over HTTP, but there is no port"
         refusals.append(Reason("NO_PORT", summary, remedy="Add `port:` to the service in deployd.yaml."))
     env = service_environment(os.environ, path, str(own_home), recipe.env, release.env)
+    environment = None
+    if recipe.installs:
+        python = interpreter(":".join(path))
+        if python is None:
+            refusals.append(_no_python(service, path))
+        else:
+            environment = Environment(
+                environments / digest_of(python, recipe.installs), python, recipe.installs
+            )
+            env["PATH"] = f"{environment.venv / 'bin'}:{env['PATH']}"
+            env["VIRTUAL_ENV"] = str(environment.venv)
+    if task is not None:
+        env.pop("PORT", None)
+        if task.command is not None:
+            try:
+                recipe = replace(recipe, command=from_line(task.command))
+            except ValueError as error:
+                summary = f"{service.service}: `{task.name}: {task.command}` is no command: {error}"
+                refusals.append(Reason("BAD_COMMAND", summary, remedy="Correct it in deployd.yaml."))
     refusals += _unreachable(service, recipe, release.tree or recipe.cwd, own_home, user)
-    if not refusals and recipe.command.program is not None:
+    unknown = environment is not None and not environment.is_whole  # what it brings is not known yet
+    if not refusals and recipe.command.program is not None and not unknown:
         refusals += _program(service, recipe.command.program, recipe.cwd, env["PATH"], user)
     if refusals:
         return Prepared(refusals=tuple(refusals))
@@ -77,7 +109,7 @@ def prepare(
         text=recipe.command.text,
         cwd=str(recipe.cwd),
         env={name: value for name, value in env.items() if name not in release.secrets},
-        health=spec.health.path,
+        health=spec.health.path if task is None else None,
         ports=ports,
         told_ports=ports,
         memory=spec.size.memory,
@@ -85,8 +117,21 @@ def prepare(
         grace_seconds=config.grace_seconds,
         stop_signal=recipe.stop_signal,
         handed=_handed(release),
+        task="" if task is None else task.name,
+        timeout=None if task is None else task.timeout,
+        environment=str(environment.venv) if environment else None,
     )
-    return Prepared(start=start, notes=(*recipe.notes, *_notes(release)))
+    return Prepared(start, notes=(*recipe.notes, *_notes(release)), environment=environment)
+
+
+def _no_python(service: ServiceRef, path: Iterable[str]) -> Reason:
+    summary = f"{service.service}: its packages need Python, and this machine has no `python3`"
+    return Reason(
+        "PROGRAM_MISSING",
+        summary,
+        evidence=f"PATH={':'.join(path)}",
+        remedy="Install `python3` for all users of this machine.",
+    )
 
 
 def _handed(release: ReleaseSpec) -> Handed:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deployd.drivers.process.command import Command
+from deployd.drivers.process.packages import Install
 
 __all__ = ["Recipe"]
 
@@ -21,3 +22,5 @@ class Recipe:
     """Those that it exposes, by names made from their numbers."""
     stop_signal: str = "SIGTERM"
     notes: tuple[str, ...] = ()
+    installs: tuple[Install, ...] = ()
+    """The packages that its program needs beside the tree."""

@@ -11,7 +11,7 @@ from deployd.errors import DeploydError, Forbidden, NotFound, SettingsError, Sto
 
 VERBS = {
     "up", "down", "serve", "deploy", "status", "history", "logs", "cancel", "retry", "approve",
-    "rollback", "suspend", "resume", "retire", "version", "push", "secret",
+    "rollback", "suspend", "resume", "retire", "version", "push", "secret", "run", "world", "resource",
 }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The supervisor of one instance: runs, restarts and ends one program, keeps its output, says how it does.
 
+A task (its spec has a `timeout`) is run once, and never again after its end is on record.
+
 In its folder it finds `spec.json` (what to run). Secret variables are handed to it (handed.py), kept in
 memory only, and taken out of whatever it writes. It writes `status.json` and `logs/`; it holds `lock` for its
 life, so a second one on the same folder ends at once. With a file `stop` there it starts nothing.
@@ -34,10 +36,12 @@ from .kernel import (
 )
 from .redaction import Redaction
 
-__all__ = ["ALREADY", "BROKEN", "STOPPED", "main"]
+__all__ = ["ALREADY", "BROKEN", "ENDED", "STOPPED", "main"]
 
 ALREADY, STOPPED, BROKEN = 3, 4, 5
 """Exit codes of a start that started nothing: another one runs; it is stopped; it could not."""
+ENDED = "ended"
+"""The state of a task whose end is on record; what follows from it is final."""
 TAIL_LINES = 20
 BACKOFF_FIRST, BACKOFF_LAST = 0.2, 30.0
 """Seconds before a restart, doubling."""
@@ -46,7 +50,7 @@ STEADY = 60.0
 
 
 class Shim:
-    """The supervisor's loop. `state` is running, backoff, stopping or stopped."""
+    """The supervisor's loop. `state` is running, backoff, stopping, stopped or (a task) ended."""
 
     def __init__(self, folder: Path, handed: Handed) -> None:
         self.folder = folder
@@ -54,6 +58,8 @@ class Shim:
         self.redaction = Redaction(handed.hidden)
         self.spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
         self.log = Segments(folder / "logs")
+        self.timeout: float | None = self.spec.get("timeout")  # seconds; only a task has one
+        self.late = False  # it took longer than that
         self.state = "backoff"
         self.due = 0.0  # on the monotonic clock: the next start, or the end of the grace period
         self.pid = 0
@@ -109,7 +115,7 @@ class Shim:
             "dropped": self.log.dropped,
         }
         try:
-            write_whole(self.folder / "status.json", json.dumps(status))
+            write_whole(self.folder / "status.json", json.dumps(status), durable=self.state == ENDED)
             self.unsaid, self.told = False, self.log.dropped
         except OSError:
             if strict:
@@ -188,7 +194,7 @@ class Shim:
 
     def serve(self, ready: int) -> None:
         """Until it is stopped. Says on `ready` when the first start is on record."""
-        while self.state != "stopped":
+        while self.state not in {"stopped", ENDED}:
             self.look()
             if ready >= 0:
                 os.write(ready, b"r")
@@ -202,14 +208,19 @@ class Shim:
                 else:
                     os.read(key.fd, 4096)
         self.report()
+        while self.unsaid and self.state == ENDED and not self.asked:
+            time.sleep(1.0)  # whoever does not find the end of a task runs it again
+            self.report()
 
     def patience(self) -> float | None:
         """Seconds until something is to be looked at without being told."""
-        if self.state == "stopped":
+        if self.state in {"stopped", ENDED}:
             return 0.0
         waits = [1.0] if self.unsaid or self.log.dropped != self.told else []
         if self.state != "running":
             waits.append(max(self.due - time.monotonic(), 0.0))
+        elif self.timeout is not None:
+            waits.append(max(self.began + self.timeout - time.monotonic(), 0.0))
         if self.state == "stopping":
             waits.append(0.25)
         return min(waits, default=None)
@@ -218,10 +229,13 @@ class Shim:
         """Take the step that is due."""
         over = self.over() if self.pid else True
         now = time.monotonic()
-        if self.asked and self.state in {"running", "backoff"}:
+        if self.timeout is not None and self.state == "running" and not over:
+            self.late = now - self.began >= self.timeout
+        if (self.asked or self.late) and self.state in {"running", "backoff"}:
             self.state, self.due = "stopping", now + self.spec["grace_seconds"]
             if self.pid:
-                self.say(f"asked to stop; {self.spec['stop_signal']} to process {self.pid}")
+                why = f"not done after {self.timeout:g} s" if self.late else "asked to stop"
+                self.say(f"{why}; {self.spec['stop_signal']} to process {self.pid}")
                 self.signal_all(signal.Signals[self.spec["stop_signal"]])
                 self.report()
         if self.state == "stopping":
@@ -230,11 +244,16 @@ class Shim:
                 if self.pid and now >= self.due:
                     self.say(f"still there after {self.spec['grace_seconds']:g} s: killed")
                 self.finish()
-                self.state = "stopped"
+                self.state = ENDED if self.late else "stopped"
+                self.exit = {**(self.exit or {}), "timeout": self.timeout} if self.late else self.exit
                 self.say("stopped")
         elif self.state == "running" and over:
             self.finish()
             up = now - self.began
+            if self.timeout is not None:
+                self.state = ENDED
+                self.say(f"{describe(self.exit)} after {up:.1f} s")
+                return
             self.failures = 1 if up >= STEADY else self.failures + 1
             delay = min(BACKOFF_FIRST * 2 ** min(self.failures - 1, 20), BACKOFF_LAST)
             self.state, self.due = "backoff", now + delay
@@ -331,6 +350,14 @@ def describe(ended: dict[str, object] | None) -> str:
     return f"exited with code {ended['code']}" if ended else "ended"
 
 
+def has_ended(folder: Path) -> bool:
+    """Whether it is a task that was run to its end before."""
+    try:
+        return bool(json.loads((folder / "status.json").read_text(encoding="utf-8"))["state"] == ENDED)
+    except (OSError, ValueError):
+        return False
+
+
 def main(folder: Path) -> int:
     """Take the folder's lock, go into the background, supervise. Answers 0 once the program is on record."""
     os.umask(0o077)
@@ -341,6 +368,8 @@ def main(folder: Path) -> int:
         return ALREADY
     if (folder / "stop").exists():
         return STOPPED
+    if has_ended(folder):
+        return ALREADY
     limit(resource.RLIMIT_CORE, 0)  # no memory of this process on a disk
     try:
         handed = take(0)
