@@ -12,7 +12,7 @@ from deployd.engine.context import Context
 from deployd.engine.holding import WAKE
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.routing import keep_route, unroute
-from deployd.engine.wiring import literals
+from deployd.engine.wiring import environment
 from deployd.errors import NotFound
 from deployd.machines import RUNNERS
 from deployd.model.actor import ENGINE
@@ -49,7 +49,18 @@ async def release_spec(context: Context, world_id: int, release_id: UUID) -> Rel
     if release is None or release.source.tree is None:
         raise NotFound(f"there is no release {release_id}")
     tree = await context.tree(release.source.tree)
-    return ReleaseSpec(release.id, release.number, release.spec, tree=tree, env=literals(release.spec))
+    env = await environment(context, world_id, release.spec)
+    if env.missing is not None:
+        raise NotFound(env.missing.summary, remedy=env.missing.remedy)
+    return ReleaseSpec(
+        release.id,
+        release.number,
+        release.spec,
+        tree=tree,
+        env=env.values,
+        secrets=env.secrets,
+        hidden=env.hidden,
+    )
 
 
 # -- acts

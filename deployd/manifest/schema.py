@@ -112,7 +112,7 @@ SERVICE_KEYS: dict[str, Shape] = {
         ENVIRONMENT_NAME,
         Text(
             'text, a number or a truth value ("" where it is empty)',
-            r"([^$]|\$(?!\{)|\$\$\{)*",
+            r"([^$]|\$(?!\{)|\$\$\{|\$\{secrets\.[A-Za-z_][A-Za-z0-9_-]*\})*",
             scalar=True,
             wrong="has a reference ${…}; references to resources, services and secrets are not available in "
             "this version, would be a plain value, with $${ for a literal ${",
