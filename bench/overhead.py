@@ -163,7 +163,7 @@ def results(found: Costs) -> list[Result]:
     return [
         compare(
             "overhead",
-            f"{size} services: {what}",
+            f"services: {size}, {what}",
             "s",
             OURS,
             {name: [round(getattr(one, what), 6) for one in costs] for name, costs in seen.items()},
