@@ -44,6 +44,10 @@ class Running:
         outlasting = self.shims()
         return {self.pid, *below([self.pid]), *outlasting, *below(outlasting)}
 
+    def entrypoint(self) -> int:
+        """The process behind the local addresses; there is one while a service has an address."""
+        return int((self.home / "drivers" / "route-local" / "lock").read_text())
+
     def client(self) -> Client:
         """A connection to its API, as the command line has it."""
         said = json.loads((self.home / "server.json").read_text())
