@@ -76,7 +76,9 @@ Found = dict[Case, dict[str, list[Seen]]]
 async def _subjects(home: Path) -> AsyncIterator[dict[str, Subject]]:
     project, port = home / "project", free_port()
     project.mkdir()
-    (project / "deployd.yaml").write_text(MANIFEST.format(name=NAME, run=nginx.service(project)))
+    (project / "deployd.yaml").write_text(
+        MANIFEST.format(name=NAME, run=nginx.service(project, home / "service"))
+    )
     async with serving(home / "deployd", ENTRYPOINT_PORT=str(port)) as running:
         await running.run("deploy", str(project))
         target, program = await _service(running)

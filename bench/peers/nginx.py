@@ -52,18 +52,22 @@ PROXY = """\
 """
 START = """\
 #!/bin/bash
-# nginx takes no variables: folder and port are put in once they are known.
-folder=$(mktemp -d)
-sed -e "s|@FOLDER@|$folder|" -e "s|@PORT@|$PORT|" service.conf > "$folder/nginx.conf"
-exec {nginx} -p "$folder" -e stderr -c "$folder/nginx.conf"
+# nginx takes no variables: the port is put in once it is known.
+sed -e "s|@PORT@|$PORT|" service.conf > {place}/nginx.conf
+exec {nginx} -p {place} -e stderr -c {place}/nginx.conf
 """
 
 
-def service(folder: Path) -> str:
-    """Writes it into a folder; by which command it is started there, with its port in PORT."""
+def service(folder: Path, place: Path) -> str:
+    """Writes it into a folder; by which command it is started there, with its port in PORT.
+
+    `place` is made for what it writes itself, as whatever user.
+    """
+    place.mkdir()
+    place.chmod(0o1777)
     inner = SERVICE.format(port="@PORT@", body=BODY)
-    (folder / "service.conf").write_text(COMMON.format(folder="@FOLDER@", inner=inner))
-    (folder / "start").write_text(START.format(nginx=shutil.which("nginx")))
+    (folder / "service.conf").write_text(COMMON.format(folder=place, inner=inner))
+    (folder / "start").write_text(START.format(nginx=shutil.which("nginx"), place=place))
     return "bash start"
 
 
