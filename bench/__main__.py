@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import idle, transitions
+from bench import entrypoint, idle, overhead, saving, transitions
 
-for bench in (transitions, idle):
+for bench in (transitions, idle, overhead, saving, entrypoint):
     bench.main()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psutil  # type: ignore[import-untyped] # ships no types
 
-__all__ = ["Usage", "below", "mentioning", "parent", "usage"]
+__all__ = ["Usage", "below", "mentioning", "parent", "spent", "usage"]
 
 MIB = 2**20
 
@@ -53,6 +53,18 @@ async def usage(groups: Mapping[str, Iterable[int]], seconds: float) -> dict[str
     return used
 
 
+def spent(pids: Iterable[int]) -> float:
+    """Seconds of processor time that they have used so far, and those of their children that have ended."""
+    seconds = 0.0
+    for pid in pids:
+        try:
+            times = psutil.Process(pid).cpu_times()
+        except psutil.NoSuchProcess:
+            continue  # its parent's children's time has it now
+        seconds += times.user + times.system + times.children_user + times.children_system
+    return seconds
+
+
 def _spent(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
@@ -77,4 +89,10 @@ def parent(pid: int) -> int:
 
 def below(pids: Iterable[int]) -> list[int]:
     """Their children, and theirs."""
-    return [child.pid for pid in pids for child in psutil.Process(pid).children(recursive=True)]
+    found = []
+    for pid in pids:
+        try:
+            found += [child.pid for child in psutil.Process(pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            continue
+    return found

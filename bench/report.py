@@ -5,10 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
 
-__all__ = ["Options", "Result", "print_results", "print_table", "read_options", "say"]
+__all__ = [
+    "Options",
+    "Result",
+    "compare",
+    "print_results",
+    "print_table",
+    "read_options",
+    "say",
+    "spread",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +28,8 @@ class Options:
     json: bool
     quick: bool
     rounds: int
+    own: argparse.Namespace
+    """What the bench itself has added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,8 @@ class Result:
     value: float
     unit: str
     peers: Mapping[str, float]
+    rounds: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """What each round found, by name, where that is kept."""
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -37,8 +51,17 @@ class Result:
         return {name: round(self.value / peer, 3) for name, peer in self.peers.items() if peer}
 
 
-def read_options(description: str | None, argv: Sequence[str] | None, *, rounds: int) -> Options:
-    """From the command line; `description` is the bench's docstring, `rounds` how many it should have."""
+def read_options(
+    description: str | None,
+    argv: Sequence[str] | None,
+    *,
+    rounds: int,
+    add: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> Options:
+    """From the command line; `description` is the bench's docstring, `rounds` how many it should have.
+
+    `add` declares what only this bench understands.
+    """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -47,6 +70,7 @@ def read_options(description: str | None, argv: Sequence[str] | None, *, rounds:
     parser.add_argument(
         "--rounds", type=int, metavar="N", help=f"of which medians are taken ({rounds}; quick: 1)"
     )
+    add(parser)
     found = parser.parse_args(argv)
     if found.rounds is not None:
         rounds = found.rounds
@@ -54,7 +78,19 @@ def read_options(description: str | None, argv: Sequence[str] | None, *, rounds:
         rounds = 1
     if rounds < 1:
         parser.error("--rounds: at least one")
-    return Options(found.json, found.quick, rounds)
+    return Options(found.json, found.quick, rounds, found)
+
+
+def compare(bench: str, work: str, unit: str, ours: str, rounds: Mapping[str, Sequence[float]]) -> Result:
+    """The medians of all rounds; `ours` is whose name in `rounds` is deployd's."""
+    found = {name: round(median(seen), 6) for name, seen in rounds.items()}
+    return Result(bench, work, found.pop(ours), unit, found, rounds)
+
+
+def spread(seen: Sequence[float], places: int = 2) -> tuple[str, str, str]:
+    """Minimum, median and maximum as a table has them."""
+    least, middle, most = (f"{one:,.{places}f}" for one in (min(seen), median(seen), max(seen)))
+    return least, middle, most
 
 
 def say(text: str) -> None:
@@ -74,6 +110,7 @@ def print_results(results: Sequence[Result]) -> None:
                     "unit": one.unit,
                     "peers": dict(one.peers),
                     "ratios": one.ratios,
+                    "rounds": {name: list(seen) for name, seen in one.rounds.items()},
                 }
             ),
             flush=True,

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import signal
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
+from bench.home import scratch
 from bench.processes import parent
 from deployd.store.embedded import EmbeddedPostgres
 
@@ -72,13 +69,5 @@ class Server:
 @asynccontextmanager
 async def postgres() -> AsyncIterator[Server]:
     """A server in a home of its own, gone when the context ends; SIGTERM ends it in order as well."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    home = Path(tempfile.mkdtemp(prefix="deployd-bench-", dir="/tmp"))
-    home.chmod(0o711)  # as root the server runs as another user, who has to pass through
-    try:
-        async with EmbeddedPostgres(home / "postgres") as embedded:
-            yield Server(await embedded.start(), home)
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    async with scratch() as home, EmbeddedPostgres(home / "postgres") as embedded:
+        yield Server(await embedded.start(), home)
