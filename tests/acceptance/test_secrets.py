@@ -6,10 +6,7 @@ import os
 import pty
 import subprocess
 import sys
-<<<<<<< HEAD
-=======
 from collections.abc import AsyncIterator
->>>>>>> secrets
 from pathlib import Path
 from uuid import uuid4
 
@@ -142,28 +139,17 @@ def test_a_secret_by_pipe_prompt_and_file(host: Host, shop: Path) -> None:
     write(shop, "sick")
     said = host.run("deploy", str(shop), code=1)
     assert "${secrets.payment}" in said
-<<<<<<< HEAD
-    assert "what to do: Set it: deployd secret set payment" in said
-=======
     assert "et it: deployd secret set payment" in said
->>>>>>> secrets
     assert get(host.json("status", "cart")["address"]) == other, "what serves goes on"
     assert "has no secret payment" in host.run("secret", "unset", "payment", code=2)
 
 
 @pytest.fixture
-<<<<<<< HEAD
-async def elsewhere(dsn: str, host: Host) -> str:
-    """The host's server is to use a Postgres that can be looked into; its address."""
-    host.environ["DEPLOYD_DATABASE_URL"] = dsn
-    return dsn
-=======
 async def elsewhere(dsn: str, host: Host) -> AsyncIterator[str]:
     """The host's server is to use a Postgres that can be looked into; its address."""
     host.environ["DEPLOYD_DATABASE_URL"] = dsn
     yield dsn
     host.run("down")  # here, where it still knows the database with the services
->>>>>>> secrets
 
 
 async def test_no_canary_is_found_anywhere(elsewhere: str, host: Host, shop: Path) -> None:
