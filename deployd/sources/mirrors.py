@@ -42,6 +42,9 @@ WANTED = "refs/deployd/wanted"
 TAKEN = "refs/deployd/taken"
 EVERYTHING = ("+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")
 WHOLE_HISTORY = 2**31 - 1
+HISTORY = "refs/deployd/history"
+DEPTHS = (64, 1024)
+"""Commits of a branch's past that are fetched to tell which of two came first, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +91,9 @@ class Mirrors:
         A name is a branch before it is a tag. Raises InputError, NotFound with near names, Denied,
         Retryable, Terminal.
         """
-        check_repository(repository)
         if ref is not None:
             check_ref(ref)
-        check_credentials(self._credentials)
-        self._home.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(repository.encode()).hexdigest()
-        longest = LISTING_SECONDS + 2 * FETCHING_SECONDS
-        async with locked(self._home / f"{name}.lock", longest, f"The mirror of {repository}") as held:
-            mirror = _Mirror(self._home / f"{name}.git", repository, self._variables(), held)
+        async with self._mirror(repository) as mirror:
             try:
                 found = await mirror.fetch(ref)
             except _BrokenMirror:
@@ -104,6 +101,24 @@ class Mirrors:
                 found = await mirror.fetch(ref)
             tree = await expect("rev-parse", f"{found}^{{tree}}", variables={"GIT_DIR": str(mirror.path)})
             yield Commit(mirror.path, found, tree.decode().strip())
+
+    async def descends(self, repository: str, ref: str | None, older: str, newer: str) -> bool | None:
+        """Whether `newer` has `older` in its past; None where a bounded part of it does not say.
+
+        Raises as `commit` does.
+        """
+        async with self._mirror(repository) as mirror:
+            return await mirror.descends(ref, older, newer)
+
+    @asynccontextmanager
+    async def _mirror(self, repository: str) -> AsyncIterator[_Mirror]:
+        check_repository(repository)
+        check_credentials(self._credentials)
+        self._home.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(repository.encode()).hexdigest()
+        longest = LISTING_SECONDS + 2 * FETCHING_SECONDS
+        async with locked(self._home / f"{name}.lock", longest, f"The mirror of {repository}") as held:
+            yield _Mirror(self._home / f"{name}.git", repository, self._variables(), held)
 
     def _variables(self) -> dict[str, str]:
         """What git is told; its configuration is written anew where it changed."""
@@ -141,6 +156,30 @@ class _Mirror:
                 f"{full} of {self.repository} is no commit.", remedy="Name a branch, or a tag of a commit."
             )
         return found.output.decode().strip()
+
+    async def descends(self, ref: str | None, older: str, newer: str) -> bool | None:
+        """Whether `newer` has `older` in its past, told from as little of the ref's history as will do."""
+        await self._prepare()
+        full: str | None = None
+        for depth in (0, *DEPTHS):
+            if depth:
+                full = full or await self._find(ref)
+                self._expect(await self._git_fetch(f"--depth={depth}", f"+{full}:{HISTORY}"))
+            if await self._reaches(newer, older):
+                return True
+            if await self._reaches(older, newer) or await self._whole(older, newer):
+                return False
+        return None
+
+    async def _reaches(self, commit: str, past: str) -> bool:
+        return not (await self._local("merge-base", "--is-ancestor", past, commit)).status
+
+    async def _whole(self, *commits: str) -> bool:
+        """Whether all of their history is here."""
+        roots = await self._local("rev-list", "--max-parents=0", *commits)
+        shallow = self.path / "shallow"
+        cut = shallow.read_text(encoding="ascii").split() if shallow.exists() else []
+        return not roots.status and not set(roots.output.decode().split()) & set(cut)
 
     async def _prepare(self) -> None:
         """The mirror is there, and no lock of a git that was killed."""
