@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from deployd.drivers.api import ReleaseSpec
+from deployd.engine.affected import select
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.deployments import hash_plan, refusal
@@ -60,11 +61,12 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         return Stay(after=timedelta(), facts=replace(facts, source=taken, reason=None))
     await forget(context, machine.world_id, facts.source)
     specs = await _specs(context, facts)
+    selection = await select(context, machine.world_id, facts, specs)
     deployer = await context.deployer(machine.world_id, _CAPABILITY)
     folder = await context.tree(facts.source.tree)
-    lines: list[str] = []
+    lines = [f"{name}: {why}" for name, why in selection.unaffected.items()]
     hashes: dict[str, str] = {}
-    for spec in specs:
+    for spec in selection.affected:
         service_id = await _service_id(context, machine.world_id, spec.name)
         service = await context.service_ref(machine.world_id, service_id, spec.name)
         planned = await deployer.plan(
@@ -75,7 +77,17 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         lines += [f"{spec.name}: {line}" for line in planned.actions]
         hashes[spec.name] = hash_plan(spec, facts.source, planned.actions)
     digest = hashlib.sha256(encode(hashes).encode()).hexdigest()[:16]
-    facts = replace(facts, plan=tuple(lines), hashes=hashes, plan_hash=digest, reason=None)
+    facts = replace(
+        facts,
+        plan=tuple(lines),
+        hashes=hashes,
+        plan_hash=digest,
+        unaffected=tuple(selection.unaffected),
+        fingerprints=selection.fingerprints,
+        reason=None,
+    )
+    if not selection.affected:
+        return Go("apply", facts=facts)  # nothing that anybody has to approve
     approval = (await context.world(machine.world_id)).capabilities[_CAPABILITY].approval
     return Go("ask" if approval else "apply", facts=facts)
 
@@ -92,6 +104,9 @@ async def follow(context: Context, machine: Machine) -> Outcome:
         if facts.cancelled:  # asked for before there was any deployment to tell
             return Go("cancelled", facts=facts)
         births = await _births(context, machine)
+        if not births:
+            reason = Reason("NOTHING_TO_DO", "; ".join(facts.plan))
+            return Go("finish", facts=replace(facts, reason=reason), reason=reason)
         made = tuple(one.id for one in births if isinstance(one.facts, DeploymentFacts))
         return Stay(after=timedelta(), facts=replace(facts, deployments=made), births=births)
     waiting = [
@@ -161,6 +176,8 @@ async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:
     facts = facts_of(machine)
     births: list[Birth] = []
     for spec in await _specs(context, facts):
+        if spec.name in facts.unaffected:
+            continue
         service_id = await _service_id(context, machine.world_id, spec.name)
         births.append(
             birth(
@@ -184,6 +201,8 @@ async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:
                     spec=spec,
                     source=facts.source,
                     capability=_CAPABILITY,
+                    automatic=facts.automatic,
+                    fingerprint=facts.fingerprints.get(spec.name, ""),
                     approved_by=facts.approved_by,
                     approved_hash=facts.hashes.get(spec.name) if facts.approved_by else None,
                 ),

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,13 +102,15 @@ class Mirrors:
             tree = await expect("rev-parse", f"{found}^{{tree}}", variables={"GIT_DIR": str(mirror.path)})
             yield Commit(mirror.path, found, tree.decode().strip())
 
-    async def descends(self, repository: str, ref: str | None, older: str, newer: str) -> bool | None:
-        """Whether `newer` has `older` in its past; None where a bounded part of it does not say.
+    async def newer(
+        self, repository: str, ref: str | None, commit: str, others: Iterable[str]
+    ) -> frozenset[str]:
+        """Those of the others that have `commit` in their past, as a bounded part of it says.
 
         Raises as `commit` does.
         """
         async with self._mirror(repository) as mirror:
-            return await mirror.descends(ref, older, newer)
+            return await mirror.newer(ref, commit, set(others))
 
     @asynccontextmanager
     async def _mirror(self, repository: str) -> AsyncIterator[_Mirror]:
@@ -157,19 +159,32 @@ class _Mirror:
             )
         return found.output.decode().strip()
 
-    async def descends(self, ref: str | None, older: str, newer: str) -> bool | None:
-        """Whether `newer` has `older` in its past, told from as little of the ref's history as will do."""
+    async def newer(self, ref: str | None, commit: str, others: set[str]) -> frozenset[str]:
+        """Those that have `commit` in their past, told from as little of the ref's history as will do."""
         await self._prepare()
         full: str | None = None
+        found: set[str] = set()
         for depth in (0, *DEPTHS):
             if depth:
                 full = full or await self._find(ref)
-                self._expect(await self._git_fetch(f"--depth={depth}", f"+{full}:{HISTORY}"))
-            if await self._reaches(newer, older):
-                return True
-            if await self._reaches(older, newer) or await self._whole(older, newer):
-                return False
-        return None
+                await self._deepen(depth, full, others)
+            found |= {one for one in others - found if await self._reaches(one, commit)}
+            others = {
+                one
+                for one in others - found
+                if not (await self._reaches(commit, one) or await self._whole(commit, one))
+            }
+            if not others:
+                break
+        return frozenset(found)
+
+    async def _deepen(self, depth: int, full: str, commits: set[str]) -> None:
+        """So much of the past of the branch, and of commits that may not be on it any more."""
+        deeper, branch = f"--depth={depth}", f"+{full}:{HISTORY}"
+        ended = await self._git_fetch(deeper, branch, *sorted(commits))
+        if ended.status and REFUSED.search(ended.said):
+            ended = await self._git_fetch(deeper, branch)
+        self._expect(ended)
 
     async def _reaches(self, commit: str, past: str) -> bool:
         return not (await self._local("merge-base", "--is-ancestor", past, commit)).status

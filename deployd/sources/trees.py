@@ -117,17 +117,19 @@ class Trees:
         await check_tree(self._repository, commit.tree, f"{repository} at {ref or commit.id}")
         return Fetched(commit.id, commit.tree)
 
-    async def descends(self, repository: str, ref: str | None, older: str, newer: str) -> bool | None:
-        """Whether the branch had the commit `older` before `newer`; None where that cannot be told.
+    async def newer(
+        self, repository: str, ref: str | None, commit: str, others: Iterable[str]
+    ) -> frozenset[str]:
+        """Those of the other commits that have `commit` in their past, as far as that can be told.
 
         Raises Retryable when the repository cannot be reached now.
         """
         try:
-            return await self._mirrors.descends(repository, ref, older, newer)
+            return await self._mirrors.newer(repository, ref, commit, others)
         except Retryable:
             raise
         except DeploydError:  # the branch is gone, nobody lets us in: no answer will come
-            return None
+            return frozenset()
 
     async def unpack(
         self, content: AsyncIterable[bytes], base: str | None = None, removed: Sequence[str] = ()

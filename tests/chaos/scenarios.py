@@ -65,6 +65,18 @@ async def end_better(home: House) -> None:
     assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.better"]
 
 
+async def begin_unchanged(home: House) -> None:
+    await deploy(home, "ok")
+
+
+async def end_unchanged(home: House) -> None:
+    change = await home.until((await deploy(home, "ok")).id, "done")
+    assert isinstance(change.facts, ChangeFacts)
+    assert (change.facts.deployments, change.facts.unaffected) == ((), ("cart",))
+    service = await at_rest(home, "cart", "serving")
+    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
+
+
 async def begin_sick(home: House) -> None:
     await deploy(home, "sick")
 
@@ -322,6 +334,7 @@ SCENARIOS: dict[str, Scenario] = {
         )
         + on("service", "serving", "deploying"),
     ),
+    "unchanged": Scenario(served, begin_unchanged, end_unchanged, on("change", "planning", "applying")),
     "sick": Scenario(served, begin_sick, end_sick, on("deployment", "rolling_back")),
     "cancelled": Scenario(served, begin_cancelled, end_cancelled, on("deployment", "cancelling")),
     "suspended": Scenario(served, begin_suspended, end_suspended, on("service", "suspending")),

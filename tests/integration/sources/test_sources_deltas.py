@@ -47,7 +47,7 @@ async def packed(trees: Trees, tree: str, place: Path) -> bytes:
 async def sent(
     here: Trees, there: Trees, app: Path, base: str | None
 ) -> tuple[str, set[str], tuple[str, ...]]:
-    """The folder's tree, taken over there on top of the base; the names that were sent, those that are gone."""
+    """The folder's tree, taken over there on top of the base; the names that were sent, those gone."""
     tree, place = await here.snapshot(app), app.with_name("archive")
     delta = await here.delta(base, tree) if base else None
     content = await packed(here, delta.tree if delta else tree, place)
