@@ -4,6 +4,7 @@
     ├── InputError                 somebody asked for what cannot be
     │   ├── ManifestError          the developer's file is wrong (all problems at once)
     │   ├── NotFound               no such world, service, deployment, …
+    │   │   └── BaseUnknown        the tree that an upload changes is not here
     │   ├── Conflict               it contradicts what is there already
     │   ├── Unsupported            the world cannot do it
     │   ├── Unauthenticated        no valid token
@@ -30,6 +31,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "BaseUnknown",
     "Conflict",
     "Denied",
     "DeploydError",
@@ -91,6 +93,12 @@ class NotFound(InputError):
     """There is no such thing."""
 
     code = "NOT_FOUND"
+
+
+class BaseUnknown(NotFound):
+    """The tree that the upload changes is not known here."""
+
+    code = "BASE_UNKNOWN"
 
 
 class Conflict(InputError):

@@ -67,12 +67,14 @@ def _serving(verb: Verb) -> None:
         "up:up",
         "deploy a folder here, starting the server when none runs",
         "Deploys a folder's services on this host, starting the server when none runs, and stays: shows "
-        "health, restarts and logs. Ctrl-C suspends these services and stops the server it started.",
+        "health, restarts and logs, and deploys what is edited. Ctrl-C suspends these services and stops the "
+        "server it started.",
     )
     up.add_argument("path", nargs="?", default=".", metavar="PATH", help="the folder (else the present one)")
     up.add_argument(
         "-d", "--detach", action="store_true", help="return once it serves, and leave all running"
     )
+    up.add_argument("--no-watch", action="store_true", help="deploy once, whatever is edited afterwards")
     verb("down", "down:down", "suspend all services of the world and stop the server of this host")
     verb("serve", "serve:serve", "run the server in the foreground")
 
@@ -95,6 +97,9 @@ def _deploying(verb: Verb) -> None:
     )
     push.add_argument(
         "path", nargs="?", default=".", metavar="PATH", help="the folder (else the present one)"
+    )
+    push.add_argument(
+        "-w", "--watch", action="store_true", help="stay, and push what is edited; only that is sent"
     )
     _services(push)
     _no_wait(push)
@@ -224,7 +229,9 @@ def _machine(one: argparse.ArgumentParser) -> None:
 
 
 def _services(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
+    which = one.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="all services, those too that serve this already")
+    which.add_argument(
         "--service", action="append", default=[], metavar="NAME", help="only this one; may be repeated"
     )
 

@@ -31,6 +31,7 @@ async def deploy(options: Options, arguments: argparse.Namespace) -> int:
     """Deploy a folder of this host, or a git repository."""
     source, shown = _source(arguments)
     async with client_of(options) as client:
+        source["everything"] = arguments.all
         return await deploy_source(client, options, arguments, source, f"reading {shown}")
 
 

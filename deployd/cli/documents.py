@@ -104,7 +104,8 @@ HISTORY = f"""query History($world: String!, $name: String!, $first: Int!) {{
 
 CHANGE = f"""query Change($id: ID!) {{
   change(id: $id) {{
-    id state finished directory repository ref commit requestedBy plan planHash createdAt reason {_REASON}
+    id state finished directory repository ref commit tree requestedBy plan planHash unaffected createdAt
+    reason {_REASON}
     deployments {_DEPLOYMENT}
   }}
 }}"""

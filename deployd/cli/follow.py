@@ -125,7 +125,11 @@ async def follow_change(
 
     progress = progress or Progress()
     progress.change = Attempt(change_id)
-    return await _follow(client, world, after, snapshot, shown, progress)
+    await _follow(client, world, after, snapshot, shown, progress)
+    for name in progress.unaffected:
+        found = await client.query(documents.SERVICE, {"world": world, "name": name}, patience=PATIENCE)
+        progress.unaffected[name] = found["service"]
+    return progress
 
 
 async def follow_deployment(
@@ -203,8 +207,11 @@ async def _next(batches: asyncio.Queue[Json], reader: asyncio.Task[None]) -> Jso
         return None
 
 
-def conclude(console: Console, progress: Progress) -> int:
-    """Say what it came to: addresses, or the one plain reason for each failure. The exit code."""
+def conclude(console: Console, progress: Progress, *, again: bool = False) -> int:
+    """Say what it came to: addresses, or the one plain reason for each failure. The exit code.
+
+    `again`: what it leaves as it is was told before.
+    """
     code = progress.exit_code()
     if console.json:
         console.tell(
@@ -213,6 +220,7 @@ def conclude(console: Console, progress: Progress) -> int:
             change=progress.change.id if progress.change else None,
             state=progress.change.state if progress.change else None,
             reason=progress.change.reason if progress.change else None,
+            unaffected=list(progress.unaffected),
             deployments=[
                 {
                     "id": one.id,
@@ -231,6 +239,8 @@ def conclude(console: Console, progress: Progress) -> int:
         if one.state == "succeeded":
             what = f"{one.name} answers at {one.reached}" if one.reached else f"{one.name} runs"
             console.say(f"{console.paint('✔', 'green')} {what}" if console.live else what)
+    for line in () if again else progress.left_alone():
+        console.say(console.paint(line, "dim"))
     for title, reason in progress.failures():
         console.complain(error_block(f"{title}: {reason['summary']}", reason["evidence"], reason["remedy"]))
     return code

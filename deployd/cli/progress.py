@@ -121,6 +121,10 @@ class Progress:
 
     change: Attempt | None = None
     attempts: dict[str, Attempt] = field(default_factory=dict)
+    unaffected: dict[str, Json | None] = field(default_factory=dict)
+    """The services that the change leaves as they are; as they were last seen, where they were looked at."""
+    tree: str | None = None
+    """Of the change's source, once that is taken."""
     cursor: str = ""
     """Up to where the world's transitions are in it."""
 
@@ -164,8 +168,21 @@ class Progress:
         """What a query of the change (or of a deployment) says."""
         if self.change is not None:
             self.change.absorb(snapshot, last=last)
+            self.tree = snapshot.get("tree")
+            for name in snapshot.get("unaffected", ()):
+                self.unaffected.setdefault(name, None)
         for one in snapshot["deployments"] if self.change is not None else [snapshot]:
             self.attempts.setdefault(one["id"], Attempt(one["id"])).absorb(one, last=last)
+
+    def left_alone(self) -> list[str]:
+        """One line for each service that the change leaves as it is: why, and where it is reached."""
+        lines = []
+        for name, service in self.unaffected.items():
+            plan = self.change.plan if self.change is not None else []
+            why = next((one for one in plan if one.startswith(f"{name}: ")), f"{name}: nothing to do")
+            reached = service and (service["url"] or service["address"])
+            lines.append(f"{why}, at {reached}" if reached else why)
+        return lines
 
     def exit_code(self) -> ExitCode:
         """What its end means for a script."""

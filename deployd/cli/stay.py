@@ -3,90 +3,119 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from deployd.cli import documents
 from deployd.cli.client import Client
 from deployd.cli.exits import ServerUnreachable
 from deployd.cli.logs import log_line
-from deployd.cli.progress import Attempt, Progress, word
+from deployd.cli.progress import Progress, word
 from deployd.cli.render import plain_line
 from deployd.cli.starting import Starting
 from deployd.cli.terminal import Console
 from deployd.errors import DeploydError
 
-__all__ = ["stay"]
+__all__ = ["Stay"]
 
 LOOK = 0.25
 """Seconds between two looks at whether the server that we started still lives."""
 ENDED = ("suspended", "retired")
 
 
-async def stay(
-    client: Client, world: str, console: Console, progress: Progress, started: Starting | None
-) -> None:
-    """Until somebody else has ended all of these services. Raises ServerUnreachable when the server ends."""
-    width = max(len(name) for name in progress.services)
-    telling = [
-        asyncio.create_task(_tell_logs(client, world, console, one, width))
-        for one in progress.attempts.values()
-    ]
-    ends = [asyncio.create_task(_tell_events(client, world, console, progress))]
-    if started is not None:
-        ends.append(asyncio.create_task(_watch(started)))
-    try:
-        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for one in done:
-            one.result()
-    finally:
-        for task in (*telling, *ends):
-            task.cancel()
-        await asyncio.gather(*telling, *ends, return_exceptions=True)
+@dataclass
+class Stay:
+    """The services that are stayed with; more of them may come while it runs."""
 
+    client: Client
+    world: str
+    console: Console
+    names: dict[str, str] = field(default_factory=dict)
+    """Of the services, by their ids."""
+    _gone: set[str] = field(default_factory=set)
+    _telling: list[asyncio.Task[None]] = field(default_factory=list)
 
-async def _tell_events(client: Client, world: str, console: Console, progress: Progress) -> None:
-    """The services' own transitions, and deployments that others make of them."""
-    names = {one.service_id: one.name for one in progress.attempts.values()}
-    gone: set[str] = set()
-    stream = client.subscribe(
-        documents.TRANSITIONS,
-        {"world": world, "after": progress.cursor},
-        lost=lambda: _note(console, "the server is away; trying again"),
-    )
-    async with aclosing(stream):
-        async for batch in stream:
-            for transition in batch["transitions"]:
-                name = names.get(transition["serviceId"])
-                if name is None:
-                    continue
-                if console.json:
-                    console.tell("transition", service=name, **transition)
-                else:
-                    style = "yellow" if transition["reason"] else "dim"
-                    console.say(console.paint(plain_line(transition, name), style))
-                if word(transition["kind"]) == "service":
-                    (gone.add if word(transition["toState"]) in ENDED else gone.discard)(name)
-            if len(gone) == len(names):
-                return
+    def add(self, progress: Progress) -> None:
+        """Stay with the services of this change too; what they wrote since it was asked for is told."""
+        for name, service_id, since in _services(progress):
+            if service_id not in self.names:
+                self.names[service_id] = name
+                self._telling.append(asyncio.create_task(self._tell_logs(name, since)))
 
+    async def run(self, cursor: str, started: Starting | None) -> None:
+        """Until somebody else has ended all of these services. Raises ServerUnreachable."""
+        ends = [asyncio.create_task(self._tell_events(cursor))]
+        if started is not None:
+            ends.append(asyncio.create_task(_watch(started)))
+        try:
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            telling = [*self._telling, *ends]
+            for task in telling:
+                task.cancel()
+            await asyncio.gather(*telling, return_exceptions=True)
 
-async def _tell_logs(client: Client, world: str, console: Console, attempt: Attempt, width: int) -> None:
-    """What one service has written since this deployment began."""
-    since = datetime.fromisoformat(attempt.created_at)
-    stream = client.subscribe(documents.FOLLOW_LOGS, {"world": world, "service": attempt.name})
-    try:
+    async def _tell_events(self, cursor: str) -> None:
+        """The services' own transitions, and deployments of them, whoever asked for those."""
+        stream = self.client.subscribe(
+            documents.TRANSITIONS,
+            {"world": self.world, "after": cursor},
+            lost=lambda: self._note("the server is away; trying again"),
+        )
         async with aclosing(stream):
             async for batch in stream:
-                for line in batch["lines"]:
-                    if datetime.fromisoformat(line["at"]) < since:
+                for transition in batch["transitions"]:
+                    name = self.names.get(transition["serviceId"])
+                    if name is None:
                         continue
-                    if console.json:
-                        console.tell("line", service=attempt.name, **line)
+                    if self.console.json:
+                        self.console.tell("transition", service=name, **transition)
                     else:
-                        console.say(log_line(console, line, attempt.name.ljust(width)))
-    except DeploydError as error:
-        _note(console, f"{attempt.name}: no more log lines: {error.message}")
+                        style = "yellow" if transition["reason"] else "dim"
+                        self.console.say(self.console.paint(plain_line(transition, name), style))
+                    if word(transition["kind"]) == "service":
+                        ended = word(transition["toState"]) in ENDED
+                        (self._gone.add if ended else self._gone.discard)(transition["serviceId"])
+                if self._gone >= self.names.keys():
+                    return
+
+    async def _tell_logs(self, name: str, since: str) -> None:
+        """What one service has written since then."""
+        begin = datetime.fromisoformat(since)
+        stream = self.client.subscribe(documents.FOLLOW_LOGS, {"world": self.world, "service": name})
+        try:
+            async with aclosing(stream):
+                async for batch in stream:
+                    for line in batch["lines"]:
+                        if datetime.fromisoformat(line["at"]) < begin:
+                            continue
+                        if self.console.json:
+                            self.console.tell("line", service=name, **line)
+                        else:
+                            width = max(map(len, self.names.values()))
+                            self.console.say(log_line(self.console, line, name.ljust(width)))
+        except DeploydError as error:
+            self._note(f"{name}: no more log lines: {error.message}")
+
+    def _note(self, text: str) -> None:
+        if self.console.json:
+            self.console.tell("note", text=text)
+        else:
+            self.console.say(self.console.paint(text, "yellow"))
+
+
+def _services(progress: Progress) -> Iterator[tuple[str, str, str]]:
+    """Name, id, and since when: of those that are deployed, and of those that are left as they are."""
+    for one in progress.attempts.values():
+        if one.service_id is not None:
+            yield one.name, one.service_id, one.created_at
+    for name, service in progress.unaffected.items():
+        if service is not None and progress.change is not None:
+            yield name, service["id"], progress.change.created_at
 
 
 async def _watch(started: Starting) -> None:
@@ -96,10 +125,3 @@ async def _watch(started: Starting) -> None:
     raise ServerUnreachable(
         died.message, evidence=died.evidence, remedy="The services go on; come back to them: deployd up"
     )
-
-
-def _note(console: Console, text: str) -> None:
-    if console.json:
-        console.tell("note", text=text)
-    else:
-        console.say(console.paint(text, "yellow"))

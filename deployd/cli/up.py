@@ -17,13 +17,15 @@ from deployd.cli.follow import conclude, follow_change, view
 from deployd.cli.interrupts import Interrupted, Interrupts
 from deployd.cli.options import Options
 from deployd.cli.progress import FINAL_CHANGE, Progress, word
+from deployd.cli.redeploying import redeploy
 from deployd.cli.render import SPINNER, duration
 from deployd.cli.resources import rested
 from deployd.cli.session import AGAIN, begin, client_of, console_of, cursor_of, folder, stuck, until
 from deployd.cli.starting import Starting
-from deployd.cli.stay import stay
+from deployd.cli.stay import Stay
 from deployd.cli.steering import suspended
 from deployd.cli.terminal import Console, Region, cut
+from deployd.cli.watching import Edits
 from deployd.errors import Conflict, DeploydError, NotFound
 
 __all__ = ["up"]
@@ -44,7 +46,7 @@ async def _up(options: Options, arguments: argparse.Namespace) -> int:
     one = _Up(options, console_of(options), folder(arguments.path))
     with Interrupts() as interrupts:
         try:
-            return await interrupts.guard(one.live(detach=arguments.detach))
+            return await interrupts.guard(one.live(detach=arguments.detach, watch=not arguments.no_watch))
         except Interrupted:
             pass
         try:
@@ -66,16 +68,29 @@ class _Up:
     asked: bool = False
     served: bool = False
     progress: Progress = field(default_factory=Progress)
+    """Of the change that was asked for last."""
+    automatic: bool = False
+    """That one is of an edit."""
+    names: dict[str, None] = field(default_factory=dict)
+    """The services of the changes before, in their order."""
 
     @property
     def _source(self) -> Json:
-        return {"directory": str(self.directory)}
+        return {"directory": str(self.directory), "automatic": self.automatic}
 
-    async def live(self, *, detach: bool) -> int:
+    @property
+    def _services(self) -> list[str]:
+        """All that this `up` is about."""
+        return list(dict.fromkeys((*self.names, *self.progress.services, *self.progress.unaffected)))
+
+    async def live(self, *, detach: bool, watch: bool) -> int:
         """The whole of it, while nobody wants an end."""
         if self.options.server is None and not await self.options.local.ready():
             await self._start()
-        async with client_of(self.options) as client:
+        watching = watch and not detach
+        async with client_of(self.options) as client, contextlib.AsyncExitStack() as stack:
+            home = self.options.local.settings.home
+            edits = await stack.enter_async_context(Edits(self.directory, [home])) if watching else None
             after = await cursor_of(client, self.options.world)
             self.asked = True
             change_id = await begin(client, self.options.world, self._source, [], self.key)
@@ -89,12 +104,34 @@ class _Up:
             if detach:
                 self._say("it goes on in the background; see: deployd status, end it: deployd down")
                 return code
-            self._say("Ctrl-C ends it")
-            await stay(client, self.options.world, self.console, self.progress, self.started)
+            self._say("what is edited is deployed; Ctrl-C ends it" if watching else "Ctrl-C ends it")
+            await self._stay(client, edits)
             self._say("nothing of it runs any more")
         await self._give_way()
         await self.leave()
         return ExitCode.DONE
+
+    async def _stay(self, client: Client, edits: Edits | None) -> None:
+        """Until nothing of it serves any more; edits are deployed meanwhile."""
+        world, cursor = self.options.world, self.progress.cursor
+        staying = Stay(client, world, self.console)
+        staying.add(self.progress)
+        work = (
+            redeploy(client, world, self.console, edits, staying, self._next) if edits is not None else None
+        )
+        redeploying = asyncio.create_task(work) if work is not None else None
+        try:
+            await staying.run(cursor, self.started)
+        finally:
+            if redeploying is not None:
+                redeploying.cancel()
+                await asyncio.gather(redeploying, return_exceptions=True)
+
+    def _next(self) -> tuple[Json, str, Progress]:
+        """From here on the next change is the one that may have to be cancelled."""
+        self.names = dict.fromkeys(self._services)
+        self.key, self.automatic, self.progress = uuid.uuid4().hex, True, Progress()
+        return self._source, self.key, self.progress
 
     async def wind_down(self) -> int:
         """After Ctrl-C: cancel what is under way, suspend exactly these services, stop the server if ours."""
@@ -146,7 +183,7 @@ class _Up:
     async def _part(self, client: Client) -> None:
         """It failed: what still serves is left alone, and with it the server; else nothing is left."""
         running = []
-        for name in self.progress.services:
+        for name in self._services:
             data = await client.query(documents.SERVICE, {"world": self.options.world, "name": name})
             service = data["service"]
             if service and service["serving"] and not suspended(service):
@@ -163,9 +200,9 @@ class _Up:
             change_id = await begin(client, world, self._source, [], self.key)
             with contextlib.suppress(Conflict):
                 await client.mutate(documents.CANCEL, {"id": change_id})
-            names = await self._cancelled(client, change_id, until_)
+            names = list(dict.fromkeys((*self.names, *await self._cancelled(client, change_id, until_))))
         else:
-            names = self.progress.services
+            names = self._services
         if not names:
             return
         self._say(f"suspending {', '.join(names)}")
@@ -185,7 +222,7 @@ class _Up:
         while True:
             change = (await client.query(documents.CHANGE, {"id": change_id}))["change"]
             if word(change["state"]) in FINAL_CHANGE:
-                return [str(one["service"]) for one in change["deployments"]]
+                return [*(str(one["service"]) for one in change["deployments"]), *change["unaffected"]]
             if time.monotonic() > until_:
                 raise DeploydError(
                     f"change {change_id} is not cancelled within {WINDING_DOWN:.0f} s",

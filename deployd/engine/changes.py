@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from deployd.drivers.api import ReleaseSpec
+from deployd.drivers.api import Plan, ReleaseSpec
+from deployd.engine.affected import select
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.deployments import hash_plan
@@ -18,6 +19,7 @@ from deployd.engine.reading import read_specs
 from deployd.engine.retiring import follow_retirement, plan_retirement
 from deployd.engine.services import SETTLED_DEPLOYMENT
 from deployd.engine.taking import forget, take
+from deployd.engine.wiring import secret_revisions
 from deployd.machines import RUNNERS
 from deployd.model.facts import ChangeFacts, DeploymentFacts, ServiceFacts
 from deployd.model.identifier import derived_id
@@ -60,20 +62,34 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         return Stay(after=timedelta(), facts=replace(facts, source=taken, reason=None))
     await forget(context, machine.world_id, facts.source)
     specs = await _specs(context, machine.world_id, facts)
+    revisions = await secret_revisions(context, machine.world_id, specs)
+    selection = await select(context, machine.world_id, facts, specs, revisions)
     deployer = await context.deployer(machine.world_id, _CAPABILITY)
     folder = await context.tree(facts.source.tree)
-    lines: list[str] = []
+    lines = [f"{name}: {why}" for name, why in selection.unaffected.items()]
     hashes: dict[str, str] = {}
-    for spec in specs:
+    refused: list[Reason] = []
+    for spec in selection.affected:
         service_id = await id_of(context, machine.world_id, MachineKind.SERVICE, spec.name)
         service = await context.service_ref(machine.world_id, service_id, spec.name)
         planned = await foresee(context, deployer, service, ReleaseSpec(machine.id, 0, spec, tree=folder))
-        if (reason := refusal(planned)) is not None:
-            return Go("fail", facts=replace(facts, reason=reason), reason=reason)
+        refused += planned.refusals
         lines += [f"{spec.name}: {line}" for line in planned.actions]
         hashes[spec.name] = hash_plan(spec, facts.source, planned.actions)
+    if (reason := refusal(Plan(refusals=tuple(refused)))) is not None:
+        return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     digest = hashlib.sha256(encode(hashes).encode()).hexdigest()[:16]
-    facts = replace(facts, plan=tuple(lines), hashes=hashes, plan_hash=digest, reason=None)
+    facts = replace(
+        facts,
+        plan=tuple(lines),
+        hashes=hashes,
+        plan_hash=digest,
+        unaffected=tuple(selection.unaffected),
+        fingerprints=selection.fingerprints,
+        reason=None,
+    )
+    if not selection.affected:
+        return Go("apply", facts=facts)  # nothing that anybody has to approve
     approval = (await context.world(machine.world_id)).capabilities[_CAPABILITY].approval
     return Go("ask" if approval else "apply", facts=facts)
 
@@ -92,6 +108,9 @@ async def follow(context: Context, machine: Machine) -> Outcome:
         if facts.cancelled:  # asked for before there was any deployment to tell
             return Go("cancelled", facts=facts)
         births = await _births(context, machine)
+        if not births:
+            reason = Reason("NOTHING_TO_DO", "; ".join(facts.plan))
+            return Go("finish", facts=replace(facts, reason=reason), reason=reason)
         made = tuple(one.id for one in births if isinstance(one.facts, DeploymentFacts))
         return Stay(after=timedelta(), facts=replace(facts, deployments=made), births=births)
     waiting = [
@@ -141,6 +160,8 @@ async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:
     facts = facts_of(machine)
     births: list[Birth] = []
     for spec in await _specs(context, machine.world_id, facts):
+        if spec.name in facts.unaffected:
+            continue
         service_id = await id_of(context, machine.world_id, MachineKind.SERVICE, spec.name)
         births.append(
             birth(
@@ -164,6 +185,8 @@ async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:
                     spec=spec,
                     source=facts.source,
                     capability=_CAPABILITY,
+                    automatic=facts.automatic,
+                    fingerprint=facts.fingerprints.get(spec.name, ""),
                     approved_by=facts.approved_by,
                     approved_hash=facts.hashes.get(spec.name) if facts.approved_by else None,
                 ),

@@ -16,7 +16,7 @@ from uuid import UUID
 from deployd.access.policy import Action, require
 from deployd.engine.birth import birth
 from deployd.engine.committer import Commit
-from deployd.engine.wanted import Repository, check_there, limited, source_of
+from deployd.engine.wanted import Patch, Repository, check_there, limited, source_of
 from deployd.errors import Conflict, InputError, NotFound
 from deployd.model.actor import Actor
 from deployd.model.facts import ChangeFacts, ServiceFacts
@@ -53,26 +53,38 @@ class Operations:
         *,
         repository: Repository | None = None,
         upload: UUID | None = None,
+        patch: Patch = Patch(),  # noqa: B008 - frozen
+        everything: bool = False,
+        automatic: bool = False,
     ) -> Machine:
         """Deploy the services of a working directory, a git repository or an upload; the change that does it.
 
+        Of those that are not named, only what is affected, unless it is to be `everything`. What is
+        `automatic` never replaces something newer of the same branch.
         With an idempotency key the same request gives the same change; another request under the same
         key raises Conflict. Raises NotFound, InputError, Unauthenticated, Forbidden.
         """
         who = require(actor, Action.DEPLOY)
         place = await self.world(actor, world)
-        source = source_of(directory, repository, upload)
+        source = source_of(directory, repository, upload, patch)
         if place.retired_at is not None:
             raise Conflict(f"world {world!r} is retired", remedy="Create it anew, or name another one.")
+        if everything and services:
+            raise InputError("everything, and some services", remedy="Name services, or ask for everything.")
         if not place.capabilities:
             raise InputError(f"world {world!r} cannot deploy anything: it has no capabilities")
         what: object = source.directory if source.directory is not None else source
-        digest = hashlib.sha256(encode([world, what, sorted(services)]).encode()).hexdigest()
+        request: list[object] = [world, what, sorted(services)]
+        if everything or automatic:  # else as before there were these, for requests that are sent again
+            request += [everything, automatic]
+        digest = hashlib.sha256(encode(request).encode()).hexdigest()
         change_id = new_id() if key is None else derived_id(place.uid, "change", who.name, key)
         # Asked again, the upload may have been taken already.
         if key is None or await machines.get(self.db, place.world_id, change_id) is None:
             await check_there(self.db, place.world_id, source)
-        facts = ChangeFacts(source, digest, who.name, tuple(services))
+        facts = ChangeFacts(
+            source, digest, who.name, tuple(services), everything=everything, automatic=automatic
+        )
         await self.commit.store(
             births=(birth(place.world_id, change_id, facts, who.name, placement=self.placement),)
         )

@@ -384,6 +384,7 @@ async def _roll_back(context: Context, machine: Machine, request: Request) -> Ou
         source=release.source,
         capability=facts.capability,
         purpose="rollback",
+        fingerprint=release.fingerprint,
         release_id=release.id,
     )
     return Stay(

@@ -25,7 +25,8 @@ async def take(context: Context, world_id: int, source: Source) -> Source:
         return replace(source, tree=fetched.tree, commit=fetched.commit)
     if source.upload is not None:
         content = uploads.read(context.db, world_id, source.upload)
-        return replace(source, tree=await context.trees.unpack(content))
+        tree = await context.trees.unpack(content, source.base, source.removed)
+        return replace(source, tree=tree, removed=())
     raise InputError("the change has no source", remedy="Deploy again.")
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from deployd.errors import InputError, NotFound
 from deployd.model.facts import Source
-from deployd.sources import UPLOAD_MAXIMUM, check_ref, check_repository
+from deployd.sources import UPLOAD_MAXIMUM, check_paths, check_ref, check_repository
 from deployd.store import uploads
 from deployd.store.database import Database
 
-__all__ = ["Repository", "check_there", "limited", "source_of"]
+__all__ = ["Patch", "Repository", "check_there", "limited", "source_of"]
 
+TREE_ID = re.compile(r"[0-9a-f]{40}")
 GZIP = b"\x1f\x8b"
 
 
@@ -33,12 +35,33 @@ class Repository:
             check_ref(self.ref)
 
 
-def source_of(directory: str | None, repository: Repository | None, upload: UUID | None) -> Source:
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What an upload is put on top of; without a base it is all there is."""
+
+    base: str | None = None
+    removed: Sequence[str] = ()
+
+    def check(self) -> None:
+        """Raise InputError for what can be no tree, and paths that are none."""
+        if self.base is not None and not TREE_ID.fullmatch(self.base):
+            raise InputError(f"{self.base!r} is no tree", remedy="Give the `tree` of a change.")
+        if self.removed and self.base is None:
+            raise InputError("files are removed from no tree", remedy="Give its id as `base`.")
+        check_paths(self.removed)
+
+
+def source_of(
+    directory: str | None, repository: Repository | None, upload: UUID | None, patch: Patch = Patch()
+) -> Source:
     """The one that is given. Raises InputError for none, several, or one that cannot be."""
     if sum(one is not None for one in (directory, repository, upload)) != 1:
         raise InputError(
             "exactly one source is needed", remedy="Give one of a directory, a repository and an upload."
         )
+    if upload is None and patch != Patch():
+        raise InputError("only an upload has a base", remedy="Leave out `base` and `removed`.")
+    patch.check()
     if directory is not None:
         path = Path(directory)
         if not path.is_absolute():
@@ -47,7 +70,7 @@ def source_of(directory: str | None, repository: Repository | None, upload: UUID
     if repository is not None:
         repository.check()
         return Source(repository=repository.url, ref=repository.ref)
-    return Source(upload=upload)
+    return Source(upload=upload, base=patch.base, removed=tuple(patch.removed))
 
 
 async def check_there(db: Database, world_id: int, source: Source) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from deployd.model.spec import ServiceSpec
 from deployd.model.state import MachineKind
 from deployd.store import machines, releases
 
-__all__ = ["Environment", "environment", "url_variable"]
+__all__ = ["Environment", "environment", "secret_revisions", "url_variable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,23 @@ async def environment(
             holders.add(name)
     hidden = {_called(one): found[one] for one in secret if one in found}
     return Environment(given, frozenset(holders), hidden, missing)
+
+
+async def secret_revisions(
+    context: Context, world_id: int, specs: Iterable[ServiceSpec]
+) -> dict[str, list[str]]:
+    """By service: which settings of the secrets it refers to it would get now."""
+    named = {
+        spec.name: sorted(one.name for one in references(spec.env) if one.kind is ReferenceKind.SECRETS)
+        for spec in specs
+    }
+    found = await context.vault.revisions(
+        world_id, sorted({one for names in named.values() for one in names})
+    )
+    return {
+        service: [f"{name} {found[name]}" for name in names if name in found]
+        for service, names in named.items()
+    }
 
 
 def _called(reference: Reference) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from typing import Annotated, Self, TypeAlias
+from uuid import UUID
 
 import strawberry
 
-from deployd.engine.wanted import Repository
+from deployd.engine.wanted import Patch, Repository, source_of
 from deployd.errors import Conflict, InputError
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, is_final
@@ -40,7 +41,16 @@ class Change:
     upload: strawberry.ID | None = strawberry.field(description="The upload that it deploys, if any.")
     tree: str | None = strawberry.field(description="The git tree id of its snapshot, once that is taken.")
     requested_by: str = strawberry.field(description="Who asked for it.")
-    services: list[str] = strawberry.field(description="Those asked for; none: all of the manifest.")
+    services: list[str] = strawberry.field(
+        description="Those asked for, affected or not; none: those of the manifest that are affected."
+    )
+    everything: bool = strawberry.field(description="All services of the manifest, affected or not.")
+    automatic: bool = strawberry.field(
+        description="A trigger asked for it, not a person: it replaces nothing that is newer."
+    )
+    unaffected: list[str] = strawberry.field(
+        description="Services that serve already what this would deploy, or something newer; `plan` says why."
+    )
     plan: list[str] = strawberry.field(description="What it does, one line each.")
     plan_hash: str | None = strawberry.field(description="What an approval holds for.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
@@ -65,6 +75,9 @@ class Change:
             tree=source.tree,
             requested_by=facts.requested_by,
             services=list(facts.services),
+            everything=facts.everything,
+            automatic=facts.automatic,
+            unaffected=list(facts.unaffected),
             plan=list(facts.plan),
             plan_hash=facts.plan_hash,
             reason=Reason.of(facts.reason),
@@ -111,7 +124,23 @@ class DeployInput:
         default=None, description="What POST /api/v1/uploads answered: a tar.gz with a manifest at its root."
     )
     services: list[str] = strawberry.field(
-        default_factory=list, description="Which of the manifest's services; none: all."
+        default_factory=list,
+        description="Which of the manifest's services, affected or not; none: those that are affected.",
+    )
+    everything: bool = strawberry.field(
+        default=False, description="All services of the manifest, those too that serve this already."
+    )
+    automatic: bool = strawberry.field(
+        default=False,
+        description="A trigger asks, not a person: a commit never replaces a newer one of the same branch.",
+    )
+    base: str | None = strawberry.field(
+        default=None,
+        description="The tree (of an earlier change) that the upload's files replace and add to; none: they"
+        " are all there is. Where it is not known any more the change fails with BASE_UNKNOWN.",
+    )
+    removed: list[str] = strawberry.field(
+        default_factory=list, description="Paths of files of the base that are gone."
     )
     idempotency_key: str | None = strawberry.field(
         default=None, description="The same request under the same key gives the same change."
@@ -161,6 +190,9 @@ class ChangeMutation:
                     input.idempotency_key,
                     repository=_repository(input),
                     upload=None if input.upload is None else parse_id(input.upload),
+                    patch=_patch(input),
+                    everything=input.everything,
+                    automatic=input.automatic,
                 )
             )
 
@@ -169,6 +201,10 @@ class ChangeMutation:
 
 def _repository(given: DeployInput) -> Repository | None:
     return None if given.repository is None else Repository(given.repository.url, given.repository.ref)
+
+
+def _patch(given: DeployInput) -> Patch:
+    return Patch(given.base, tuple(given.removed))
 
 
 async def _path(context: Context, given: DeployInput, error: InputError) -> list[str]:
@@ -180,8 +216,13 @@ async def _path(context: Context, given: DeployInput, error: InputError) -> list
         return ["input", "world"]
     sources = {"directory": given.directory, "repository": given.repository, "upload": given.upload}
     names = [name for name, one in sources.items() if one is not None]
-    if len(names) != 1:
+    if len(names) != 1 or (given.everything and given.services):
         return ["input"]
+    if given.base is not None or given.removed:
+        try:
+            source_of(None, None, UUID(int=0), _patch(given))
+        except InputError:
+            return ["input", "removed" if given.removed else "base"]
     if given.repository is None:
         return ["input", names[0]]
     try:

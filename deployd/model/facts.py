@@ -186,6 +186,8 @@ class ChangeFacts:
     """A trigger asked for it, not a person."""
     unaffected: tuple[str, ...] = ()
     """Services that serve already what this would deploy, or something newer."""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Of each service that it deploys (see Release)."""
     deployments: tuple[UUID, ...] = ()
     deleted: tuple[UUID, ...] = ()
     """Resources that it asked to end, with their world."""

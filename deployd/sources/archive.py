@@ -7,13 +7,14 @@ import errno
 import os
 import tarfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from deployd.errors import InputError, Terminal
 from deployd.sources.link import leads_out
 from deployd.sources.tape import Member, Tape
 
-__all__ = ["UPLOAD_MAXIMUM", "unpack"]
+__all__ = ["UPLOAD_MAXIMUM", "check_paths", "unpack"]
 
 UPLOAD_MAXIMUM = 256 * 1024**2
 """Bytes of an archive."""
@@ -58,6 +59,15 @@ async def unpack(archive: Path, folder: Path) -> None:
             remedy="Make room on its disk.",
             evidence=str(error),
         ) from error
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Raise InputError where one of these is no path of a file within a tree."""
+    if len(paths) > ENTRIES_MAXIMUM:
+        raise InputError(f"{len(paths)} paths are too many.", remedy="Upload everything instead.")
+    for path in paths:
+        if _path(path) != path or not path:
+            raise _refused(path, "is not the plain path of a file")
 
 
 class _Stopped(Exception):

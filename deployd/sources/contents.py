@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployd.errors import InputError
+from deployd.model import entry as model
 from deployd.sources.git import expect
 from deployd.sources.link import leads_out
 
-__all__ = ["check_tree", "legible", "nested"]
+__all__ = ["check_tree", "entries", "legible", "nested"]
 
 LINK, REPOSITORY = "120000", "160000"
 
@@ -30,6 +31,17 @@ class _Entry:
     id: str
     size: int
     path: str
+
+
+async def entries(repository: Path, tree: str) -> list[model.Entry]:
+    """All files and links of the tree, by path."""
+    listed = await expect("ls-tree", "-r", "-z", tree, variables={"GIT_DIR": str(repository)})
+    found = []
+    for line in listed.split(b"\0")[:-1]:
+        about, _, path = line.partition(b"\t")
+        mode, _, oid = about.decode().split()
+        found.append(model.Entry(os.fsdecode(path), mode, oid))
+    return found
 
 
 async def check_tree(

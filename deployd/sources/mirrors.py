@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,9 @@ WANTED = "refs/deployd/wanted"
 TAKEN = "refs/deployd/taken"
 EVERYTHING = ("+refs/heads/*:refs/all/heads/*", "+refs/tags/*:refs/all/tags/*")
 WHOLE_HISTORY = 2**31 - 1
+HISTORY = "refs/deployd/history"
+DEPTHS = (64, 1024)
+"""Commits of a branch's past that are fetched to tell which of two came first, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +91,9 @@ class Mirrors:
         A name is a branch before it is a tag. Raises InputError, NotFound with near names, Denied,
         Retryable, Terminal.
         """
-        check_repository(repository)
         if ref is not None:
             check_ref(ref)
-        check_credentials(self._credentials)
-        self._home.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256(repository.encode()).hexdigest()
-        longest = LISTING_SECONDS + 2 * FETCHING_SECONDS
-        async with locked(self._home / f"{name}.lock", longest, f"The mirror of {repository}") as held:
-            mirror = _Mirror(self._home / f"{name}.git", repository, self._variables(), held)
+        async with self._mirror(repository) as mirror:
             try:
                 found = await mirror.fetch(ref)
             except _BrokenMirror:
@@ -104,6 +101,26 @@ class Mirrors:
                 found = await mirror.fetch(ref)
             tree = await expect("rev-parse", f"{found}^{{tree}}", variables={"GIT_DIR": str(mirror.path)})
             yield Commit(mirror.path, found, tree.decode().strip())
+
+    async def newer(
+        self, repository: str, ref: str | None, commit: str, others: Iterable[str]
+    ) -> frozenset[str]:
+        """Those of the others that have `commit` in their past, as a bounded part of it says.
+
+        Raises as `commit` does.
+        """
+        async with self._mirror(repository) as mirror:
+            return await mirror.newer(ref, commit, set(others))
+
+    @asynccontextmanager
+    async def _mirror(self, repository: str) -> AsyncIterator[_Mirror]:
+        check_repository(repository)
+        check_credentials(self._credentials)
+        self._home.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(repository.encode()).hexdigest()
+        longest = LISTING_SECONDS + 2 * FETCHING_SECONDS
+        async with locked(self._home / f"{name}.lock", longest, f"The mirror of {repository}") as held:
+            yield _Mirror(self._home / f"{name}.git", repository, self._variables(), held)
 
     def _variables(self) -> dict[str, str]:
         """What git is told; its configuration is written anew where it changed."""
@@ -141,6 +158,43 @@ class _Mirror:
                 f"{full} of {self.repository} is no commit.", remedy="Name a branch, or a tag of a commit."
             )
         return found.output.decode().strip()
+
+    async def newer(self, ref: str | None, commit: str, others: set[str]) -> frozenset[str]:
+        """Those that have `commit` in their past, told from as little of the ref's history as will do."""
+        await self._prepare()
+        full: str | None = None
+        found: set[str] = set()
+        for depth in (0, *DEPTHS):
+            if depth:
+                full = full or await self._find(ref)
+                await self._deepen(depth, full, others)
+            found |= {one for one in others - found if await self._reaches(one, commit)}
+            others = {
+                one
+                for one in others - found
+                if not (await self._reaches(commit, one) or await self._whole(commit, one))
+            }
+            if not others:
+                break
+        return frozenset(found)
+
+    async def _deepen(self, depth: int, full: str, commits: set[str]) -> None:
+        """So much of the past of the branch, and of commits that may not be on it any more."""
+        deeper, branch = f"--depth={depth}", f"+{full}:{HISTORY}"
+        ended = await self._git_fetch(deeper, branch, *sorted(commits))
+        if ended.status and REFUSED.search(ended.said):
+            ended = await self._git_fetch(deeper, branch)
+        self._expect(ended)
+
+    async def _reaches(self, commit: str, past: str) -> bool:
+        return not (await self._local("merge-base", "--is-ancestor", past, commit)).status
+
+    async def _whole(self, *commits: str) -> bool:
+        """Whether all of their history is here."""
+        roots = await self._local("rev-list", "--max-parents=0", *commits)
+        shallow = self.path / "shallow"
+        cut = shallow.read_text(encoding="ascii").split() if shallow.exists() else []
+        return not roots.status and not set(roots.output.decode().split()) & set(cut)
 
     async def _prepare(self) -> None:
         """The mirror is there, and no lock of a git that was killed."""

@@ -8,18 +8,19 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployd.errors import InputError, NotFound, Terminal
-from deployd.sources.archive import unpack
-from deployd.sources.contents import check_tree, legible, nested
+from deployd.errors import BaseUnknown, DeploydError, InputError, NotFound, Retryable, Terminal
+from deployd.model.entry import Entry
+from deployd.sources.archive import check_paths, unpack
+from deployd.sources.contents import check_tree, entries, legible, nested
 from deployd.sources.git import Ended, expect, git
 from deployd.sources.mirrors import Mirrors
 
-__all__ = ["Fetched", "Trees"]
+__all__ = ["Delta", "Fetched", "Trees", "readable"]
 
 TREE_ID = re.compile(r"[0-9a-f]{40}")
 INCOMPLETE = re.compile(r"^(warning|error): (could not open|unable to access|open\()", re.MULTILINE)
@@ -42,6 +43,18 @@ class Fetched:
 
     commit: str
     tree: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What leads from one tree to another."""
+
+    tree: str
+    """Of the files that are new or different."""
+    changed: int
+    """How many those are."""
+    removed: tuple[str, ...]
+    """The paths that are gone."""
 
 
 class Trees:
@@ -104,12 +117,35 @@ class Trees:
         await check_tree(self._repository, commit.tree, f"{repository} at {ref or commit.id}")
         return Fetched(commit.id, commit.tree)
 
-    async def unpack(self, content: AsyncIterable[bytes]) -> str:
+    async def newer(
+        self, repository: str, ref: str | None, commit: str, others: Iterable[str]
+    ) -> frozenset[str]:
+        """Those of the other commits that have `commit` in their past, as far as that can be told.
+
+        Raises Retryable when the repository cannot be reached now.
+        """
+        try:
+            return await self._mirrors.newer(repository, ref, commit, others)
+        except Retryable:
+            raise
+        except DeploydError:  # the branch is gone, nobody lets us in: no answer will come
+            return frozenset()
+
+    async def unpack(
+        self, content: AsyncIterable[bytes], base: str | None = None, removed: Sequence[str] = ()
+    ) -> str:
         """The tree id of the files in a tar.gz, all of them; nothing is ignored.
 
-        Raises InputError for an archive that is none, is too large, or has what cannot be deployed.
+        With a `base` they are put on top of that tree, from which `removed` files go first (those that are
+        not there are no error). Raises InputError for an archive that is none, is too large, or has what
+        cannot be deployed; BaseUnknown.
         """
+        check_paths(removed)
         await self._prepare()
+        if base is not None and not (TREE_ID.fullmatch(base) and await self._knows(base)):
+            raise BaseUnknown(
+                f"The tree {base} that the upload changes is not here.", remedy="Upload all files."
+            )
         with self._workshop() as workshop:
             archive, files = workshop / "archive", workshop / "files"
             with archive.open("wb") as file:
@@ -120,8 +156,33 @@ class Trees:
             variables = self._variables(workshop / "index") | {"GIT_WORK_TREE": str(files)}
             check(files, await git("add", "--all", "--force", "--", ":(top)", variables=variables))
             tree = (await expect("write-tree", variables=variables)).decode().strip()
+            if base is not None:
+                tree = await self._composed(base, removed, await entries(self._repository, tree))
         await check_tree(self._repository, tree, "the upload")
         return tree
+
+    async def entries(self, tree: str) -> list[Entry]:
+        """All files and links of a tree that is here, by path."""
+        return await entries(self._repository, tree)
+
+    async def delta(self, base: str, tree: str) -> Delta:
+        """What has to be unpacked on top of `base` to come to `tree`; both are here."""
+        before = {one.path: one for one in await self.entries(base)}
+        after = {one.path: one for one in await self.entries(tree)}
+        changed = [one for path, one in after.items() if before.get(path) != one]
+        removed = tuple(path for path in before if path not in after)
+        return Delta(await self._composed(None, (), changed), len(changed), removed)
+
+    async def _composed(self, base: str | None, removed: Iterable[str], added: Iterable[Entry]) -> str:
+        """The base, if any, less what is removed, and on top what is added (a file for a folder, too)."""
+        gone = [f"0 {'0' * 40}\t{path}" for path in removed]
+        new = [f"{one.mode} {one.oid}\t{one.path}" for one in added]
+        feed = b"".join(os.fsencode(line) + b"\0" for line in (*gone, *new))
+        with self._workshop() as workshop:
+            variables = self._variables(workshop / "index")
+            await expect("read-tree", base or "--empty", variables=variables)
+            await expect("update-index", "-z", "--index-info", variables=variables, feed=feed)
+            return (await expect("write-tree", variables=variables)).decode().strip()
 
     async def archive(self, tree: str, file: Path) -> None:
         """Write the tree as a tar.gz, for `unpack`."""

@@ -24,6 +24,7 @@ __all__ = [
     "get_held",
     "get_named",
     "held_mail",
+    "list_changes_of",
     "list_deployments",
     "list_kind",
     "list_many",
@@ -145,6 +146,13 @@ async def list_many(db: Database, world_id: int, ids: Sequence[UUID]) -> list[Ma
 async def list_deployments(db: Database, world_id: int, service_id: UUID, limit: int) -> list[Machine]:
     """A service's deployments, newest first."""
     return [to_machine(row) for row in await db.fetch("list_deployments", world_id, service_id, limit)]
+
+
+async def list_changes_of(
+    db: Database, world_id: int, repository: str, ref: str | None, limit: int
+) -> list[Machine]:
+    """Changes of one branch of a repository that left services as they were, newest first."""
+    return [to_machine(row) for row in await db.fetch("list_changes_of", world_id, repository, ref, limit)]
 
 
 async def release_dead(db: Database) -> int:

@@ -79,6 +79,18 @@ async def end_better(home: House) -> None:
     assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.better"]
 
 
+async def begin_unchanged(home: House) -> None:
+    await deploy(home, "ok")
+
+
+async def end_unchanged(home: House) -> None:
+    change = await home.until((await deploy(home, "ok")).id, "done")
+    assert isinstance(change.facts, ChangeFacts)
+    assert (change.facts.deployments, change.facts.unaffected) == ((), ("cart",))
+    service = await at_rest(home, "cart", "serving")
+    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
+
+
 async def begin_sick(home: House) -> None:
     await deploy(home, "sick")
 
@@ -224,7 +236,7 @@ async def end_approved(home: House) -> None:
 
 
 async def begin_resource(home: House) -> None:
-    facts = ResourceFacts("db", "postgres", "infra", {"size": 1})
+    facts = ResourceFacts("db", "postgres", "infra", settings={"size": 1})
     made = birth(home.world_id, _resource(home), facts, "person:ada", name="db")
     await home.committer.store(births=(made,))
 
@@ -409,6 +421,7 @@ SCENARIOS: dict[str, Scenario] = {
         )
         + on("service", "serving", "deploying"),
     ),
+    "unchanged": Scenario(served, begin_unchanged, end_unchanged, on("change", "planning", "applying")),
     "sick": Scenario(served, begin_sick, end_sick, on("deployment", "rolling_back")),
     "cancelled": Scenario(served, begin_cancelled, end_cancelled, on("deployment", "cancelling")),
     "canary": Scenario(
