@@ -10,8 +10,8 @@ ARGS ?=
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-up: .venv/run ## start deployd and deploy examples/hello; ARGS="-d" and others go to `deployd up`
-	@$(BIN)/deployd up examples/hello $(ARGS)
+up: .venv/run ## start deployd and deploy examples/shop; ARGS="-d" and others go to `deployd up`
+	@$(BIN)/deployd up examples/shop $(ARGS)
 
 test: .venv/dev ## run the tests; ARGS go to pytest
 	@$(BIN)/pytest -n 3 --dist worksteal $(ARGS)

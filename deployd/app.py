@@ -85,6 +85,7 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         await worlds.add(db, SYSTEM, {})
         await worlds.add(db, _LOCAL, {"main": Capability("deploy:process")})
         await worlds.add_capability(db, _LOCAL, ENTRYPOINT, Capability(_ROUTER))
+        await worlds.add_capability(db, _LOCAL, "data", Capability("local/postgres"))
         await _ensure_token(db, home)
         await transitions.ensure_partitions(db)
         await stack.enter_async_context(_running(_keep_partitions(db), "partitions"))
@@ -131,7 +132,7 @@ class _Drivers:
         config = {**self._defaults.get(name, {}), **config}
         key = name, json.dumps(config, sort_keys=True)
         if key not in self._made:
-            context = DriverContext(self._home / name.replace(":", "-"), self._placement)
+            context = DriverContext(self._home / name.replace(":", "-").replace("/", "-"), self._placement)
             self._made[key] = registry.create(name, config, context)
         return self._made[key]
 
