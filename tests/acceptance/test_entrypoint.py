@@ -46,6 +46,15 @@ def ask(port: int, name: str = "hello.localhost") -> tuple[int, str]:
         connection.close()
 
 
+def answers(port: int) -> bool:
+    """Whether anybody accepts connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 def proxy(host: Host) -> int | None:
     """The proxy's process, if it lives."""
     try:
@@ -221,6 +230,7 @@ def test_the_address_outlives_deployd_and_the_proxy_is_brought_back(host: Host, 
     assert proxy(host) == first
     os.kill(first, signal.SIGKILL)
     until(lambda: proxy(host) not in (None, first), "the proxy is back")
+    until(lambda: answers(port), "it accepts connections")
     assert ask(port) == (200, "Hello from deployd!\n")
     serve.send_signal(signal.SIGTERM)
     assert serve.wait(60) == 0
