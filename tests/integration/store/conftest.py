@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.store.servers import kill, open_folder, processes, serving
+from deployd.postgres.serving import title_of
+from tests.integration.store.servers import kill, open_folder, processes, serving, wait_until
 
 
 @pytest.fixture
@@ -29,13 +31,17 @@ def shared() -> Iterator[Path]:
     with open_folder() as path:
         with serving(path / "postgres"):
             pass
+        if sys.platform == "linux":
+            # It ends by itself; once its home is moved, nobody would find one that still does.
+            wait_until(lambda: not processes(f"-D {path}"))
         yield path / "postgres"
 
 
 @pytest.fixture
 def used(shared: Path) -> Iterator[Path]:
     """The shared home, with an empty log; whatever still runs on it is killed afterwards."""
-    kill(*processes(f"-D {shared}"))
+    children = f"postgres: {title_of(shared)}: "
+    kill(*processes(f"-D {shared}"), *processes(children))
     (shared / "postgres.log").write_bytes(b"")
     yield shared
-    kill(*processes(f"-D {shared}"))
+    kill(*processes(f"-D {shared}"), *processes(children))
