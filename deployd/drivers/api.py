@@ -322,7 +322,6 @@ class Router(Protocol):
         self, service: ServiceRef, routes: Sequence[RouteSpec], gates: Mapping[str, Gate]
     ) -> tuple[Reason, ...]:
         """What stands against these routes, such as another service that has one; changes nothing."""
-        ...
 
     async def route(
         self,
@@ -334,9 +333,9 @@ class Router(Protocol):
     ) -> Routed:
         """Requests go to these targets from now on: once this has returned, no new one goes elsewhere.
 
-        Weights hold from request to request. `gates` are the world's, by name. A route that another service
-        has stays there, which the note says. Raises InputError for a gate that the world does not have.
-        An address that this router cannot lead to is no error: the service has no public one then.
+        `gates` are the world's, by name. A route that another service has stays there, as the note says; an
+        address that cannot be led to leaves the service without a public one. Raises InputError for a gate
+        that the world does not have.
         """
         ...
 
