@@ -52,6 +52,13 @@ documents = st.one_of(
     st.fixed_dictionaries(
         {"deployd": st.just(1), "services": st.dictionaries(st.just("web"), services, max_size=2)}
     ),
+    st.fixed_dictionaries(
+        {
+            "deployd": st.just(1),
+            "service": services.map(lambda one: {**one, "name": "web"}),
+            "worlds": st.fixed_dictionaries({"p": st.fixed_dictionaries({"service": services})}),
+        }
+    ),
 )
 MARKS = [
     ": ",
