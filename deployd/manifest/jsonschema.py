@@ -60,12 +60,12 @@ def described(shape: Shape, definitions: dict[str, Any]) -> dict[str, Any]:
             enough = {"minItems": least} if least else {}
             unique = {"uniqueItems": True} if distinct else {}
             return about | {"type": "array", "items": described(values, definitions)} | enough | unique
-        case Table(names=names, values=values, at_least=least):
+        case Table(names=names, values=values, at_least=least, at_most=most):
             patterns = {
                 f"^{EXTENSION}": {},
                 f"^(?!{EXTENSION})(?:{names.pattern})$": described(values, definitions),
             }
-            filled = {"minProperties": least} if least else {}
+            filled = ({"minProperties": least} if least else {}) | ({"maxProperties": most} if most else {})
             return (
                 about
                 | {"type": "object", "patternProperties": patterns, "additionalProperties": False}

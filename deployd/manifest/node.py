@@ -22,6 +22,8 @@ SCALARS = {
 }
 COLLECTIONS = {"map": "a mapping", "seq": "a list"}
 
+EXACT_MAXIMUM = 4096
+"""Characters of a scalar within which a place is looked for: a longer line helps nobody, and costs time."""
 PROPERTIES: Final = re.compile(r"(?:[&!]\S*[ \t]+)*")
 """An anchor and a tag, before the value itself."""
 ESCAPES: Final = {"x": 4, "u": 6, "U": 10}
@@ -66,6 +68,8 @@ def place(node: yaml.Node, source: str = "", at: int | None = None) -> tuple[int
     if at is None or not isinstance(node, yaml.ScalarNode) or mark.line != end.line:
         return mark.line, mark.column
     written = source[mark.index : end.index]
+    if len(written) > EXACT_MAXIMUM:
+        return mark.line, mark.column
     before = PROPERTIES.match(written)
     start = before.end() if before else 0
     steps = lengths(written[start:], node.style)

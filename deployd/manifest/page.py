@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import fill
 
 from deployd.manifest.schema import TOP
 from deployd.manifest.service import SERVICE_KEYS
 from deployd.manifest.shape import Either, Items, Key, Record, Shape, Table
 
 __all__ = ["page"]
+
+WIDTH = 110
+"""Characters of a line of prose."""
 
 PREFACE = """\
 # deployd.yaml
@@ -94,7 +98,9 @@ This page is generated from the same facts as the schema by `make docs`.
 SERVICE = """\
 ## A service
 
-No key is required but `name`, below `service:`. Each example shows lines of a service.
+Below `services:` the key is the service's name; below `service:` its `name` is required. Names have at most
+40 characters: lower-case letters, digits and inner hyphens, a letter first. Nothing else is required. Where a
+key takes a mapping, a table lists the mapping's keys. Each example shows lines of a service.
 """
 
 AFTER = """\
@@ -158,9 +164,8 @@ def page() -> str:
 def keys(known: Mapping[str, Key]) -> Iterator[str]:
     """A section for each key."""
     for name, key in known.items():
-        lines = [f"### {name}\n", f"{key.about}\n"]
-        if key.default:
-            lines.append(f"Default: {key.default}.\n")
+        default = f" Default: {key.default}." if key.default else ""
+        lines = [f"### {name}\n", fill(key.about + default, WIDTH, break_on_hyphens=False) + "\n"]
         if (inner := record(key.shape)) is not None and inner.title != "world" and name != "service":
             lines += ["| key | | default |", "| --- | --- | --- |"]
             lines += [f"| `{one}` | {fact.about} | {fact.default} |" for one, fact in inner.keys.items()]

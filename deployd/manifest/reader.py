@@ -167,6 +167,8 @@ class Reader:
             values[key] = self.read(value, shape.values, here)
         if len(values) < shape.at_least:
             return self.refuse(node, path, f"is empty, would be {shape.what}")
+        if shape.at_most is not None and len(values) > shape.at_most:
+            return self.refuse(node, path, f"has {len(values)} entries, would have at most {shape.at_most}")
         return values
 
     def record(self, node: yaml.Node, shape: Record, path: str) -> object:

@@ -12,6 +12,8 @@ from deployd.manifest.shape import EXTENSION, Either, Key, Record, Shape, Table,
 __all__ = ["DOCUMENT", "EXTENSION", "NAMED_SERVICE", "ONE_SERVICE", "OVERRIDE", "TOP", "VERSION"]
 
 VERSION = 1
+WORLDS_MAXIMUM = 100
+"""Each of them is checked. Who has more has worlds that are alike."""
 
 
 def partial(shape: Shape) -> Shape:
@@ -97,7 +99,7 @@ TOP: Mapping[str, Key] = {
         example="deployd: 1\nservices:\n  cart:\n    build: services/cart\n  mailer: {}",
     ),
     "worlds": Key(
-        Table("a mapping of worlds to what differs in them", term.WORLD_NAME, WORLD),
+        Table("a mapping of worlds to what differs in them", term.WORLD_NAME, WORLD, at_most=WORLDS_MAXIMUM),
         "What differs in a world, by the world's name.",
         default="every world gets the same",
         example="deployd: 1\nservices:\n  cart:\n    scale: 1\nworlds:\n  production:\n    services:\n"

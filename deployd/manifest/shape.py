@@ -96,6 +96,7 @@ class Table:
     names: Text
     values: Shape
     at_least: int = 0
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,8 +180,10 @@ ROUTE_PATH = Text(
 )
 SCHEDULE = Text(
     'five fields of cron, such as "0 3 * * *"',
-    r"[^\r\n]+",
+    r"[^\r\n]{1,200}",
     value=schedule,
     published=r"\s*\S+(\s+\S+){4}\s*",
 )
-WATCHED = Text("a pattern as in .gitignore, such as libraries/prices/**", r"[^\\\x00-\x1f]+", value=watched)
+WATCHED = Text(
+    "a pattern as in .gitignore, such as libraries/prices/**", r"[^\\\x00-\x1f]{1,500}", value=watched
+)

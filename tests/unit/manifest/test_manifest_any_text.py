@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deployd.errors import ManifestError
 from deployd.manifest import parse
 from deployd.manifest.schema import ONE_SERVICE
+from deployd.model.reference import PATTERN, BadReference, located, parts
 
 LINE = re.compile(r"deployd\.yaml:\d+:\d+: .+: .+")
 WORDS = sorted(
@@ -51,6 +54,13 @@ documents = st.one_of(
     st.fixed_dictionaries({"deployd": st.just(1), "service": services}),
     st.fixed_dictionaries(
         {"deployd": st.just(1), "services": st.dictionaries(st.just("web"), services, max_size=2)}
+    ),
+    st.fixed_dictionaries(
+        {
+            "deployd": st.just(1),
+            "service": services.map(lambda one: {**one, "name": "web"}),
+            "worlds": st.fixed_dictionaries({"p": st.fixed_dictionaries({"service": services})}),
+        }
     ),
 )
 MARKS = [
@@ -100,3 +110,58 @@ def test_any_text(text: str) -> None:
 @given(documents)
 def test_any_document(document: object) -> None:
     check(json.dumps(document))
+
+
+pieces = st.lists(
+    st.sampled_from(
+        [
+            "$",
+            "{",
+            "}",
+            "a",
+            ".",
+            "\n",
+            "${",
+            "$${",
+            "${secrets.a}",
+            "${secrets.a-b",
+            "${resources.a.b}",
+            "${resources.a}",
+            "${services.a.url}",
+            "${services.a.b}",
+        ]
+    ),
+    max_size=8,
+).map("".join)
+
+
+@settings(max_examples=400, deadline=None)
+@given(pieces)
+@example("$$${secrets.a}")
+@example("$$$${secrets.a}")
+def test_the_published_pattern_accepts_what_can_be_resolved(value: str) -> None:
+    try:
+        right = bool(list(parts(value)) or not value)
+    except BadReference as error:
+        right = not value.startswith("${", error.start)
+    assert (re.fullmatch(PATTERN, value) is not None) == right
+
+
+@settings(max_examples=400, deadline=None)
+@given(pieces)
+def test_the_parts_of_a_value_are_where_they_are_said_to_be(value: str) -> None:
+    try:
+        found = list(located(value))
+    except BadReference:
+        return
+    for start, part in found:
+        assert value.startswith(
+            "$${" if part == "${" and value[start : start + 2] == "$$" else str(part), start
+        )
+
+
+@pytest.mark.parametrize("value", ["$${secrets.a}" * 2000 + "${", "$" * 5000 + " ${", "a-" * 5000 + "${x}"])
+def test_the_published_pattern_takes_no_time(value: str) -> None:
+    started = time.perf_counter()
+    assert re.fullmatch(PATTERN, value) is None
+    assert time.perf_counter() - started < 1

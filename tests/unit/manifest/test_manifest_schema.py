@@ -60,6 +60,8 @@ def holds(word: str, fact: Any, schema: dict[str, Any], value: Any) -> bool:
             return not isinstance(value, dict) or all(key in value for key in fact)
         case "minProperties":
             return not isinstance(value, dict) or len(value) >= fact
+        case "maxProperties":
+            return not isinstance(value, dict) or len(value) <= fact
         case "anyOf":
             return any(accepts(one, value) for one in fact)
         case "oneOf":
@@ -245,6 +247,10 @@ def test_schema_and_reader_agree(service: str, right: bool) -> None:
         ("deployd: 1\nservice: {name: a}\nworlds: {b: {scale: 2}}", False),
         ("deployd: 1\nservice: {name: a}\nworlds: {b: {service: {scale: 0}}}", False),
         ("deployd: 1\nservice: {name: a}\nworlds: {'b c': {}}", False),
+        (
+            "deployd: 1\nservice: {name: a}\nworlds:" + "".join(f"\n  w{one}: {{}}" for one in range(101)),
+            False,
+        ),
         (
             (
                 "deployd: 1\nservices: {a: {resources: {db: p}}}\nworlds: {b: {services: {a: {resources: "

@@ -234,7 +234,7 @@ worlds:
   q: {services: {a: {env: {A: 1}}}}
 """
     assert [" ".join(one.split(": ")[:2]) for one in problems(text)] == [
-        "3:18 services.a.env.A",
+        "3:17 services.a.env.A",
         "4:7 services.b.prot",
         "6:44 worlds.p.services.b.scale",
     ]
