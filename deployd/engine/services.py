@@ -278,7 +278,9 @@ async def stop(context: Context, machine: Machine) -> Outcome:
     if isinstance(progress, Failed):
         return Stay(facts=replace(facts, reason=progress.reason))
     assert isinstance(progress, Done)
-    posts = give_back(machine.world_id, machine.id, facts.resources) if retiring else ()
+    posts = _wake(machine, facts)  # they may rest, now that this service does
+    if retiring:
+        posts = give_back(machine.world_id, machine.id, facts.resources)
     facts = replace(
         forget_times(facts),
         suspended=not retiring,

@@ -18,9 +18,9 @@ MOST_CONNECTIONS = 100
 class Config:
     """The defaults suit a laptop and a single server alike."""
 
-    first_port: int = 25_400
-    last_port: int = 25_999
-    """A world's server gets a port from this range, and keeps it."""
+    first_port: int = 30_600
+    last_port: int = 31_199
+    """A world's server gets a port from this range, and keeps it. Beside those of services and entrypoints."""
 
 
 def read_config(settings: Mapping[str, object]) -> Config:

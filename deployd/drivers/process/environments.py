@@ -248,7 +248,7 @@ def _script(environment: Environment, pip: Path) -> str:
     lines = [[environment.python, "-I", "-m", "venv", "--without-pip", "--clear", venv]]
     for install in environment.installs:
         words = [str(word) for word in install.words]
-        quiet = ["--no-input", "--disable-pip-version-check", "--no-cache-dir"]
+        quiet = ["--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off"]
         lines.append([inner, "-I", str(pip), "install", *quiet, *words])
     return "\n".join(map(shlex.join, lines))
 

@@ -74,5 +74,10 @@ class Web(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Health checks come too often to be news."""
+        if self.path != "/healthz":
+            super().log_request(code, size)
+
 
 ThreadingHTTPServer(("", int(os.environ["PORT"])), Web).serve_forever()

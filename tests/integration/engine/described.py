@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deployd.engine import changes
+from deployd.engine import reading
 from deployd.manifest.parsing import Manifest
 
 
@@ -15,11 +15,12 @@ def describe(monkeypatch: pytest.MonkeyPatch, **services: dict[str, Any]) -> Non
     """From here on these services have these further parts in their specification."""
     find = _FIND
 
-    def found(*where: Any) -> Manifest:
-        read = find(*where).services
-        return Manifest({name: replace(spec, **services.get(name, {})) for name, spec in read.items()})
+    def found(*where: Any, **how: Any) -> Manifest:
+        read = find(*where, **how)
+        more = {name: replace(spec, **services.get(name, {})) for name, spec in read.services.items()}
+        return replace(read, services=more)
 
-    monkeypatch.setattr(changes, "find", found)
+    monkeypatch.setattr(reading, "find", found)
 
 
-_FIND = changes.find
+_FIND = reading.find

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deployd.engine import changes
+from deployd.engine import reading
 from deployd.engine.wanted import Patch, Repository
 from deployd.errors import Conflict, InputError
 from deployd.manifest import Manifest, find
@@ -17,6 +18,7 @@ from deployd.model.facts import ChangeFacts
 from deployd.model.machine import Machine
 from deployd.model.state import Health
 from deployd.store import releases
+from deployd.store.commit import Post
 from deployd.store.database import Database
 from tests.house import ADA, House, deployment_facts, house
 from tests.integration.sources import repositories
@@ -115,12 +117,12 @@ def shop(tmp_path: Path) -> Made:
 def watching_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
     """`report` has `watch:` in its specification."""
 
-    def found(tree: Path, shown: Path | str | None = None) -> Manifest:
-        services = dict(find(tree, shown).services)
-        services["report"] = replace(services["report"], watch=("/proto/*.proto",))
-        return Manifest(services)
+    def found(tree: Path, shown: Path | str | None = None, **how: Any) -> Manifest:
+        read = find(tree, shown, **how)
+        report = replace(read.services["report"], watch=("/proto/*.proto",))
+        return replace(read, services={**read.services, "report": report})
 
-    monkeypatch.setattr(changes, "find", found)
+    monkeypatch.setattr(reading, "find", found)
 
 
 async def patiently(home: House, run: str) -> Machine:
@@ -241,7 +243,7 @@ async def test_a_person_mends_what_is_degraded_and_a_trigger_does_not(home: Hous
     (running,) = home.running(service.id)
     sick = home.folder.root / str(service.id) / running
     sick.rename(sick.with_suffix(".sick"))
-    await home.committer.store(posts=(changes.Post(home.world_id, service.id, "wake", "test"),))
+    await home.committer.store(posts=(Post(home.world_id, service.id, "wake", "test"),))
     async with asyncio.timeout(20):
         while (await home.facts("cart")).health is not Health.DEGRADED:
             await asyncio.sleep(0.01)

@@ -40,7 +40,7 @@ def test_each_verb_has_help_and_something_to_run(verb: str, capsys: pytest.Captu
     assert ended.value.code == 0
     assert "--world NAME" in capsys.readouterr().out
     needed = ["x"] if verb not in ("up", "down", "serve", "deploy", "status", "version") else []
-    needed = ["set", "x"] if verb == "secret" else needed
+    needed = {"secret": ["set", "x"], "world": ["list"], "resource": ["list"]}.get(verb, needed)
     module, _, function = parser().parse_args([verb, *needed]).run.partition(":")
     assert callable(getattr(import_module(module), function))
 

@@ -78,7 +78,7 @@ async def test_status_says_when(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "next run" in said
     assert "it went well" in said
-    async with scripted(answers=[{"data": {"world": {"services": [service()]}}}]) as server:
+    async with scripted(answers=[{"data": {"world": {"services": [service()], "resources": []}}}]) as server:
         arguments = parser().parse_args(["status", "--server", server.url])
         await status(Options.of(arguments), arguments)
     assert "next run" in capsys.readouterr().out

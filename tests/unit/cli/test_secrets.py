@@ -83,4 +83,4 @@ def test_an_action_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["secret"])
     assert ended.value.code == ExitCode.USAGE
-    assert "ACTION" in capsys.readouterr().err
+    assert "VERB" in capsys.readouterr().err
