@@ -20,7 +20,7 @@ class Config:
 
     first_port: int = 30_600
     last_port: int = 31_199
-    """A world's server gets a port from this range, and keeps it. Beside those of services and entrypoints."""
+    """A world's server gets a port from this range, and keeps it."""
 
 
 def read_config(settings: Mapping[str, object]) -> Config:
