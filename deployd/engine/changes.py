@@ -12,7 +12,7 @@ from deployd.engine.affected import select
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.deployments import hash_plan
-from deployd.engine.foreseeing import foresee, refusal
+from deployd.engine.foreseeing import foresee, refusal, unreachable
 from deployd.engine.naming import id_of
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.reading import read_specs
@@ -61,14 +61,15 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         taken = await take(context, machine.world_id, facts.source)
         return Stay(after=timedelta(), facts=replace(facts, source=taken, reason=None))
     await forget(context, machine.world_id, facts.source)
-    specs = await _specs(context, machine.world_id, facts)
+    every = await read_specs(context, machine.world_id, facts)
+    specs = _asked_for(facts, every)
     revisions = await secret_revisions(context, machine.world_id, specs)
     selection = await select(context, machine.world_id, facts, specs, revisions)
     deployer = await context.deployer(machine.world_id, _CAPABILITY)
     folder = await context.tree(facts.source.tree)
     lines = [f"{name}: {why}" for name, why in selection.unaffected.items()]
     hashes: dict[str, str] = {}
-    refused: list[Reason] = []
+    refused = [reason for spec in selection.affected for reason in unreachable(spec, every)]
     for spec in selection.affected:
         service_id = await id_of(context, machine.world_id, MachineKind.SERVICE, spec.name)
         service = await context.service_ref(machine.world_id, service_id, spec.name)
@@ -149,9 +150,7 @@ def _name(deployment: Machine) -> str:
     return deployment.facts.service
 
 
-async def _specs(context: Context, world_id: int, facts: ChangeFacts) -> list[ServiceSpec]:
-    """The services that the change deploys. Raises ManifestError, NotFound."""
-    specs = await read_specs(context, world_id, facts)
+def _asked_for(facts: ChangeFacts, specs: Iterable[ServiceSpec]) -> list[ServiceSpec]:
     return [spec for spec in specs if not facts.services or spec.name in facts.services]
 
 
@@ -159,7 +158,7 @@ async def _births(context: Context, machine: Machine) -> tuple[Birth, ...]:
     """Each service (where there is none yet) and its deployment. The ids derive from the change's."""
     facts = facts_of(machine)
     births: list[Birth] = []
-    for spec in await _specs(context, machine.world_id, facts):
+    for spec in _asked_for(facts, await read_specs(context, machine.world_id, facts)):
         if spec.name in facts.unaffected:
             continue
         service_id = await id_of(context, machine.world_id, MachineKind.SERVICE, spec.name)

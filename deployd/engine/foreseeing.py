@@ -13,9 +13,10 @@ from deployd.engine.routing import drain_seconds, refusals
 from deployd.engine.scheduling import schedule_problem
 from deployd.engine.wiring import environment
 from deployd.model.reason import Reason
+from deployd.model.reference import ReferenceKind, references
 from deployd.model.spec import ServiceSpec
 
-__all__ = ["foresee", "refusal"]
+__all__ = ["foresee", "refusal", "unreachable"]
 
 
 async def foresee(context: Context, deployer: Deployer, service: ServiceRef, release: ReleaseSpec) -> Plan:
@@ -48,6 +49,18 @@ def refusal(plan: Plan) -> Reason | None:
     first, *others = plan.refusals
     evidence = "\n".join([first.evidence, *(f"{one.summary} {one.remedy}" for one in others)]).strip()
     return replace(first, evidence=evidence)
+
+
+def unreachable(spec: ServiceSpec, manifest: Iterable[ServiceSpec]) -> Iterable[Reason]:
+    """Services of the same manifest whose address this one asks for, and which have none."""
+    silent = {one.name for one in manifest if not one.ports}
+    named = {one.name for one in references(spec.env) if one.kind is ReferenceKind.SERVICES}
+    for name in sorted(silent & {*spec.requires, *named}):
+        yield Reason(
+            "NO_PORT",
+            f"{spec.name}: it asks for the address of {name}, which has no port",
+            remedy=f"Add `port:` to {name} in deployd.yaml, or take {name} out of `requires:` and `env:`.",
+        )
 
 
 def unsupported(spec: ServiceSpec, supports: Supports, world: str, *, routed: bool) -> Iterable[Reason]:
