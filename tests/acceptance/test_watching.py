@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 from tests.acceptance.test_cli import HELLO, PATIENCE, Host, get, host, project, until
