@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from typing import Annotated, Self, TypeAlias
-from uuid import UUID
 
 import strawberry
 
-from deployd.engine.wanted import Patch, Repository, source_of
+from deployd.engine.wanted import Patch, Repository
 from deployd.errors import Conflict, InputError
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, is_final
@@ -218,11 +217,14 @@ async def _path(context: Context, given: DeployInput, error: InputError) -> list
     names = [name for name, one in sources.items() if one is not None]
     if len(names) != 1 or (given.everything and given.services):
         return ["input"]
-    if given.base is not None or given.removed:
+    patch = _patch(given)
+    if patch != Patch():
         try:
-            source_of(None, None, UUID(int=0), _patch(given))
+            patch.check()
         except InputError:
             return ["input", "removed" if given.removed else "base"]
+        if given.upload is None:
+            return ["input", "base"]
     if given.repository is None:
         return ["input", names[0]]
     try:

@@ -166,3 +166,38 @@ async def test_what_a_capability_is_configured_with_does_not_leave(served: Serve
     answer = await served.post('{ world(name: "other") { capabilities { config } } }')
     assert "Cannot query field 'config'" in answer["errors"][0]["message"]
     assert "hidden" not in str(answer)
+
+
+async def test_everything_and_triggers_are_part_of_the_request(served: Served, tmp_path: Path) -> None:
+    given = {"world": "local", "directory": str(tmp_path), "idempotencyKey": "k"}
+    first = await deploy(served, **given, everything=True, automatic=True)
+    query = "query ($id: ID!) { change(id: $id) { everything automatic unaffected } }"
+    assert (await served.data(query, id=first["id"]))["change"] == {
+        "everything": True,
+        "automatic": True,
+        "unaffected": [],
+    }
+    for other in ({}, {"everything": True}, {"automatic": True}):
+        assert (await deploy(served, **given, **other))["code"] == "CONFLICT"
+    problem = await deploy(served, world="local", directory=str(tmp_path), everything=True, services=["cart"])
+    assert (problem["code"], problem["path"]) == ("INVALID_INPUT", ["input"])
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"base": "main"}, ["input", "base"]),
+        ({"removed": ["x"]}, ["input", "removed"]),
+        ({"base": "0" * 40, "removed": ["../x"]}, ["input", "removed"]),
+    ],
+)
+async def test_what_is_wrong_with_a_base(served: Served, given: dict[str, object], path: list[str]) -> None:
+    problem = await deploy(served, world="local", upload=str(uuid4()), **given)
+    assert (problem["code"], problem["path"]) == ("INVALID_INPUT", path)
+    assert problem["remedy"]
+
+
+async def test_a_base_is_for_uploads_alone(served: Served, tmp_path: Path) -> None:
+    problem = await deploy(served, world="local", directory=str(tmp_path), base="0" * 40)
+    assert problem["message"] == "only an upload has a base"
+    assert problem["path"] == ["input", "base"]
