@@ -16,6 +16,20 @@ from deployd.model.spec import RolloutSpec
 from deployd.model.state import Health
 from deployd.store import machines
 from deployd.store.commit import Post
+from tests.chaos.resource_steps import (
+    begin_dropped,
+    begin_ended,
+    begin_provided,
+    begin_rested,
+    begin_resumed,
+    end_dropped,
+    end_ended,
+    end_provided,
+    end_rested,
+    end_resumed,
+    provided,
+    rested,
+)
 from tests.chaos.task_steps import (
     begin_before,
     begin_before_cancelled,
@@ -392,6 +406,8 @@ class Scenario:
     """With the real process driver, rather than a stand-in."""
     routed: bool = False
     """In a world with an entrypoint."""
+    ephemeral: bool = False
+    """In a world whose data may go with it."""
     remade: bool = False
     """What was stopped is started again: one object may be made twice, one after the other."""
     when: Callable[[Machine], bool] = lambda _: True
@@ -491,6 +507,18 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "updated": Scenario(resource, begin_updated, end_updated, on("resource", "updating")),
     "deleted": Scenario(resource, begin_deleted, end_deleted, on("resource", "deleting")),
+    "provided": Scenario(
+        nothing,
+        begin_provided,
+        end_provided,
+        on("deployment", "provisioning") + on("resource", "requested", "creating"),
+    ),
+    "dropped": Scenario(provided, begin_dropped, end_dropped, on("service", "deploying")),
+    "rested": Scenario(provided, begin_rested, end_rested, on("resource", "ready")),
+    "resumed": Scenario(rested, begin_resumed, end_resumed, on("service", "serving"), remade=True),
+    "world ended": Scenario(
+        provided, begin_ended, end_ended, on("change", "planning", "applying"), ephemeral=True
+    ),
     "before": Scenario(
         served, begin_before, end_before, on("deployment", "building", "provisioning", "releasing")
     ),

@@ -82,7 +82,8 @@ async def test_death_at_every_point(
         able = {"main": main, "infra": Capability("provision:standin")}
         if SCENARIOS[scenario].routed:
             able[ENTRYPOINT] = Capability("route:standin")
-        await worlds.add(database, world, able)
+        able["data"] = Capability("local/postgres")
+        await worlds.add(database, world, able, ephemeral=SCENARIOS[scenario].ephemeral)
         home = homes / world
         home.mkdir(mode=0o711)
         trial = {
