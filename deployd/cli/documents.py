@@ -39,7 +39,7 @@ _DEPLOYMENT = f"""{{
   plan notes planHash createdAt updatedAt release {{ id number }} reason {_REASON}
 }}"""
 _SERVICE = f"""{{
-  id name world state health address url pid restarts createdAt updatedAt
+  id name world state health address url urls pid restarts createdAt updatedAt
   schedule nextRunAt runningSince lastRunAt lastRunReason {_REASON}
   reason {_REASON} serving {{ id number createdAt }} previous {{ id number }}
   deployment {{ id state }}

@@ -128,6 +128,7 @@ def _detail(console: Console, service: Json) -> None:
         ("state", word(service["state"])),
         ("health", console.paint(word(service["health"]), *health_style(service["health"]))),
         ("address", service["url"] or service["address"]),
+        ("routes", "\n          ".join(one for one in service["urls"] if one != service["url"])),
         ("direct", service["url"] and service["address"]),
         ("release", serving and f"{serving['number']} (made {age(serving['createdAt'], now)} ago)"),
         ("before", previous and f"{previous['number']}"),

@@ -7,24 +7,24 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from deployd.drivers.api import Deployer, Failed, InstanceStatus, ReleaseSpec, Routed, ServiceRef, Wait
+from deployd.drivers.api import Failed, InstanceStatus, ReleaseSpec, Routed, Wait
 from deployd.engine import rollout
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.foreseeing import foresee, refusal
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.provisioning import provide
-from deployd.engine.replacing import bring_back, make_alone, make_room, watch_canary
+from deployd.engine.released import release_spec, where
+from deployd.engine.replacing import make_alone, make_room, watch_canary
 from deployd.engine.routing import drain_seconds, route, targets, unroute
-from deployd.engine.services import release_spec
 from deployd.engine.tasks import (
     build_release,
-    end_before,
     has_before,
     releasing_time,
     run_before,
     waiting,
 )
+from deployd.engine.undoing import undone
 from deployd.errors import InputError, NotFound
 from deployd.machines import RUNNERS
 from deployd.model.facts import DeploymentFacts, ServiceFacts, Source
@@ -42,7 +42,6 @@ __all__ = ["ACTS", "answer", "facts_of", "hash_plan"]
 _RUNNER = RUNNERS[MachineKind.DEPLOYMENT]
 _LOOKS = 12  # at the health of a new release in one act, so that a quick start is seen at once
 _LOOK_EVERY = 0.15
-_AGAIN = timedelta(seconds=_LOOK_EVERY)
 _SLACK = timedelta(seconds=1)  # for looking, beyond the time that the service asked for
 _MARGIN = 1.1  # of a canary's steps, for the same
 
@@ -56,14 +55,6 @@ def facts_of(machine: Machine) -> DeploymentFacts:
 def hash_plan(spec: ServiceSpec, source: Source, actions: tuple[str, ...]) -> str:
     """What an approval holds for: the same files, the same specification, the same actions."""
     return hashlib.sha256(encode([spec, source, actions]).encode()).hexdigest()[:16]
-
-
-async def _where(context: Context, machine: Machine) -> tuple[Deployer, ServiceRef]:
-    """The driver that this deployment works with, and how it knows the service."""
-    facts = facts_of(machine)
-    assert machine.service_id is not None
-    service = await context.service_ref(machine.world_id, machine.service_id, facts.service)
-    return await context.deployer(machine.world_id, facts.capability), service
 
 
 # -- acts
@@ -99,7 +90,7 @@ async def fetch(context: Context, machine: Machine) -> Outcome:
 async def plan(context: Context, machine: Machine) -> Outcome:
     """Planning: whatever can be known to be wrong is known here."""
     facts = facts_of(machine)
-    deployer, service = await _where(context, machine)
+    deployer, service = await where(context, machine)
     assert facts.source.tree is not None
     folder = await context.tree(facts.source.tree)
     planned = await foresee(context, deployer, service, ReleaseSpec(machine.id, 0, facts.spec, tree=folder))
@@ -139,7 +130,7 @@ async def build(context: Context, machine: Machine) -> Outcome:
         facts.source,
         facts.fingerprint,
     )
-    _, service = await _where(context, machine)
+    _, service = await where(context, machine)
     spec = await release_spec(context, machine.world_id, release_id)
     progress = await build_release(context, facts.capability, service, spec)
     if isinstance(progress, Wait):
@@ -163,7 +154,7 @@ async def release(context: Context, machine: Machine) -> Outcome:
     """Releasing: start the release beside what serves, or in its place."""
     facts = facts_of(machine)
     assert facts.release_id is not None
-    deployer, service = await _where(context, machine)
+    deployer, service = await where(context, machine)
     spec = await release_spec(context, machine.world_id, facts.release_id)
     if not facts.touched:
         return await run_before(context, machine, service, facts, spec)
@@ -190,7 +181,7 @@ async def verify(context: Context, machine: Machine) -> Outcome:
     """Verifying: healthy first, then reached (by part of the requests, where it is tried out), then alone."""
     facts = facts_of(machine)
     assert facts.release_id is not None
-    deployer, service = await _where(context, machine)
+    deployer, service = await where(context, machine)
     if facts.step is not None and rollout.is_split(facts):
         return _because(facts, await watch_canary(context, deployer, service, facts))
     if facts.spec.schedule is not None:
@@ -241,7 +232,13 @@ def _reached(facts: DeploymentFacts, mine: InstanceStatus, routed: Routed) -> De
     if rollout.keeps(facts) is not None:
         kept_until = datetime.now(UTC) + timedelta(seconds=facts.spec.rollout.keep)
     return replace(
-        facts, address=mine.address, url=routed.url, notes=notes, kept_until=kept_until, reason=None
+        facts,
+        address=mine.address,
+        url=routed.url,
+        urls=routed.urls,
+        notes=notes,
+        kept_until=kept_until,
+        reason=None,
     )
 
 
@@ -266,7 +263,7 @@ def _back(facts: DeploymentFacts, reason: Reason) -> Go:
 
 async def roll_back(context: Context, machine: Machine) -> Outcome:
     """Rolling back: what this attempt started is gone, what served before serves."""
-    wait = await _undo(context, machine)
+    wait = await undone(context, machine)
     if wait is not None:
         return wait
     facts = facts_of(machine)
@@ -276,55 +273,7 @@ async def roll_back(context: Context, machine: Machine) -> Outcome:
 
 async def undo(context: Context, machine: Machine) -> Outcome:
     """Cancelling: the same, by somebody's wish."""
-    return await _undo(context, machine) or Go("undone", reason=facts_of(machine).reason)
-
-
-async def _undo(context: Context, machine: Machine) -> Outcome | None:
-    """None once everything is as it was before this attempt."""
-    facts = facts_of(machine)
-    if facts.release_id is None or not (facts.touched or has_before(facts)):
-        return None
-    deployer, service = await _where(context, machine)
-    if not facts.touched:
-        return await end_before(context, machine, service, facts)
-    spec = facts.restores and await release_spec(context, machine.world_id, facts.restores)
-    if spec and spec.spec.schedule is None:
-        back = bring_back if rollout.strategy(facts) == rollout.RECREATE else _route_back
-        if (wait := await back(context, deployer, service, spec, facts)) is not None:
-            return wait
-        progress = await deployer.apply(service, spec, alone=True)
-    else:
-        await unroute(context, service, "is not served")
-        progress = await deployer.destroy(service, None if spec else facts.release_id)
-    if isinstance(progress, Wait):
-        return Stay(after=timedelta(seconds=progress.seconds))
-    if isinstance(progress, Failed):
-        reason = replace(progress.reason, evidence=_both(progress.reason, facts.reason))
-        return Go("fail", facts=replace(facts, reason=reason), reason=reason)
-    return None
-
-
-async def _route_back(
-    context: Context, deployer: Deployer, service: ServiceRef, spec: ReleaseSpec, facts: DeploymentFacts
-) -> Stay | None:
-    """What served before is reached again, where that is routed; None once nothing is in its way."""
-    if not facts.spec.ports or await drain_seconds(context, service.world_id) is None:
-        return None
-    if isinstance(await deployer.apply(service, spec, alone=False), Failed):
-        return None  # the caller's own call says it
-    observation = await deployer.observe(service)
-    before, mine = observation.of(spec.release_id), facts.release_id and observation.of(facts.release_id)
-    if before is None or before.address is None:
-        return None
-    starting = before.health in (Health.PROGRESSING, Health.MISSING)
-    if starting and mine and mine.health is Health.HEALTHY:
-        return Stay(after=_AGAIN)  # it was stopped already: until it is back, what is cancelled serves on
-    routed = await route(context, service, spec.spec, targets(observation, {spec.release_id: 100}))
-    return Stay(after=_AGAIN) if routed.draining else None
-
-
-def _both(second: Reason, first: Reason | None) -> str:
-    return second.evidence if first is None else f"{second.evidence}\nafter: {first.summary}".strip()
+    return await undone(context, machine) or Go("undone", reason=facts_of(machine).reason)
 
 
 # -- requests
@@ -375,6 +324,7 @@ def _retry(machine: Machine, request: Request) -> Birth:
         kept_until=None,
         address=None,
         url=None,
+        urls=(),
         reason=None,
     )
     return birth(

@@ -210,5 +210,6 @@ async def awake(context: Context, machine: Machine, resources: Sequence[UUID]) -
     return tuple(
         Post(machine.world_id, one.id, "use", ENGINE, payload)
         for one in found
-        if facts_of(one).suspended or facts_of(one).health is not Health.HEALTHY
+        if one.state != ResourceState.FAILED  # which nobody but a person or a deployment tries again
+        and (facts_of(one).suspended or facts_of(one).health is not Health.HEALTHY)
     )

@@ -11,8 +11,8 @@ from deployd.drivers.api import Deployer, Done, Failed, Observation, Progress, R
 from deployd.engine import rollout
 from deployd.engine.context import Context
 from deployd.engine.outcome import Go, Outcome, Stay
+from deployd.engine.released import release_spec
 from deployd.engine.routing import route, targets, unroute
-from deployd.engine.services import release_spec
 from deployd.model.facts import DeploymentFacts
 from deployd.model.state import Health
 

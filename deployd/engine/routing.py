@@ -88,19 +88,19 @@ async def route(context: Context, service: ServiceRef, spec: ServiceSpec, goals:
 
 
 async def keep_route(
-    context: Context, service: ServiceRef, release_id: UUID, seen: Observation, url: str | None
-) -> str | None:
-    """The same for what serves already: its watch goes on whatever becomes of the route."""
+    context: Context, service: ServiceRef, release_id: UUID, seen: Observation
+) -> Routed | None:
+    """The same for what serves already: its watch goes on whatever becomes of the route. None: as before."""
     goals = targets(seen, {release_id: 100})
     if not goals:
-        return url  # it is between two lives, or without ports
+        return None  # it is between two lives, or without ports
     try:
-        return (await route(context, service, await _spec(context, service, release_id), goals)).url
+        return await route(context, service, await _spec(context, service, release_id), goals)
     except (LeaseLost, StoreError):
         raise
     except DeploydError as error:
         _log.warning("service %s: %s %s", service.service, error.message, error.remedy)
-        return url
+        return None
 
 
 async def _spec(context: Context, service: ServiceRef, release_id: UUID) -> ServiceSpec:

@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from deployd.drivers.api import (
-    Deployer,
     Done,
     Failed,
-    InstanceStatus,
-    Progress,
-    ReleaseSpec,
-    ServiceRef,
-    TaskSpec,
     Wait,
 )
-from deployd.engine import rollout
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
+from deployd.engine.guarding import guard, wake_resources
 from deployd.engine.holding import WAKE
 from deployd.engine.outcome import Act, Go, Outcome, Stay
-from deployd.engine.provisioning import awake, give_back
-from deployd.engine.routing import keep_route, unroute
-from deployd.engine.scheduling import Runner, begin_now, forget_times, keep_schedule, scheduled
-from deployd.engine.tasks import end_task, run_task
-from deployd.engine.wiring import environment
-from deployd.errors import NotFound
+from deployd.engine.provisioning import give_back
+from deployd.engine.routing import unroute
+from deployd.engine.scheduling import begin_now, forget_times, scheduled
+from deployd.engine.tasks import end_task
 from deployd.machines import RUNNERS
 from deployd.model.actor import ENGINE
 from deployd.model.facts import DeploymentFacts, ServiceFacts, Turn
 from deployd.model.identifier import derived_id
 from deployd.model.machine import Machine, Request
-from deployd.model.reason import Fault, Reason
 from deployd.model.state import DeploymentState, Health, MachineKind, ServiceState
 from deployd.store import machines, releases
 from deployd.store.commit import Post
 
-__all__ = ["ACTS", "SETTLED_DEPLOYMENT", "answer", "facts_of", "reference", "release_spec"]
+__all__ = ["ACTS", "SETTLED_DEPLOYMENT", "answer", "facts_of"]
 
 _RUNNER = RUNNERS[MachineKind.SERVICE]
 SETTLED_DEPLOYMENT = tuple(
@@ -46,39 +37,10 @@ SETTLED_DEPLOYMENT = tuple(
 )
 
 
-_WATCH = next(
-    state.recheck or timedelta() for state in _RUNNER.table.states if state.name == ServiceState.SERVING
-)
-
-
 def facts_of(machine: Machine) -> ServiceFacts:
     """The facts, as a service's."""
     assert isinstance(machine.facts, ServiceFacts)
     return machine.facts
-
-
-async def reference(context: Context, machine: Machine) -> ServiceRef:
-    """How the driver knows the service."""
-    return await context.service_ref(machine.world_id, machine.id, facts_of(machine).name)
-
-
-async def release_spec(context: Context, world_id: int, release_id: UUID) -> ReleaseSpec:
-    """A release as drivers take it: its tree laid out, its references resolved now. Raises NotFound."""
-    release = await releases.get(context.db, world_id, release_id)
-    if release is None or release.source.tree is None:
-        raise NotFound(f"there is no release {release_id}")
-    tree = await context.tree(release.source.tree)
-    env = await environment(context, world_id, release.spec)
-    return ReleaseSpec(
-        release.id,
-        release.number,
-        release.spec,
-        tree=tree,
-        env=env.values,
-        secrets=env.secrets,
-        hidden=env.hidden,
-        missing=env.missing,
-    )
 
 
 # -- acts
@@ -121,6 +83,7 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
                 health=Health.HEALTHY,
                 address=deployment.facts.address,
                 url=deployment.facts.url,
+                urls=deployment.facts.urls,
                 reason=None,
             )
             facts = scheduled(facts, deployment.facts.spec.schedule)
@@ -137,7 +100,7 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
 
 
 async def watch_over(context: Context, machine: Machine) -> Outcome:
-    """Serving: see that exactly the served release runs, and how it does."""
+    """Serving: begin with what was asked for; else see to it that it serves."""
     facts = facts_of(machine)
     if facts.wish is not None:
         return Go(facts.wish, facts=replace(facts, wish=None))
@@ -145,130 +108,15 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
         return _give_turn(machine, replace(facts, next=None), facts.next)
     if facts.serving is None:
         return Go("withdraw", facts=replace(facts, health=Health.UNKNOWN))
-    service = await reference(context, machine)
-    if facts.schedule is not None or facts.run is not None:
-        if facts.run is None and (posts := await awake(context, machine, facts.resources)):
-            return Stay(after=timedelta(seconds=0.5), posts=posts)
-        return await keep_schedule(machine.id, facts, _runner(context, service, facts), datetime.now(UTC))
-    deployer = await context.deployer(machine.world_id, facts.capability)
-    observation = await deployer.observe(service)
-    mine = observation.of(facts.serving)
-    url = await keep_route(context, service, facts.serving, observation, facts.url)
-    known = (facts.serving, facts.kept)
-    strangers = {one.release_id for one in observation.instances if one.release_id not in known}
-    if mine is None or mine.health is Health.MISSING or strangers:
-        return await _restore(context, deployer, service, machine, strangers)
-    if facts.kept is not None and rollout.kept(facts, datetime.now(UTC)) is None:
-        return await _let_go(context, deployer, service, machine)
-    seen = replace(
-        facts,
-        health=mine.health,
-        address=mine.address,
-        url=url,
-        pid=mine.pid,
-        restarts=mine.restarts,
-        reason=mine.reason,
-    )
-    soon = timedelta(seconds=0.5) if mine.health is Health.PROGRESSING else _until_let_go(facts)
-    if seen == facts:
-        return Stay(after=soon)
-    if _told(seen) == _told(facts):
-        return Stay(after=soon, facts=seen)
-    worse = seen.health is Health.DEGRADED and facts.health is not Health.DEGRADED
-    # It may be for want of one of them.
-    wakes = _wake(machine, facts) if worse else ()
-    return Go("report", facts=seen, reason=_news(facts, seen, mine), posts=wakes)
-
-
-def _wake(machine: Machine, facts: ServiceFacts) -> tuple[Post, ...]:
-    """Its resources look at once how they do, and whether they are needed."""
-    return tuple(Post(machine.world_id, one, WAKE, ENGINE) for one in facts.resources)
-
-
-def _runner(context: Context, service: ServiceRef, facts: ServiceFacts) -> Runner:
-    async def run(release_id: UUID, task: TaskSpec) -> Progress:
-        release = await release_spec(context, service.world_id, release_id)
-        return await run_task(context, facts.capability, service, release, task)
-
-    async def end(task_id: UUID) -> Progress:
-        return await end_task(context, facts.capability, service, task_id)
-
-    return Runner(run, end)
-
-
-def _told(facts: ServiceFacts) -> tuple[object, ...]:
-    """What is worth a transition when it changes."""
-    return facts.health, facts.address, facts.url, facts.restarts
-
-
-def _news(before: ServiceFacts, seen: ServiceFacts, mine: InstanceStatus) -> Reason:
-    """Why health is reported: what the driver says, or that it is well again."""
-    if mine.reason is not None:
-        return mine.reason
-    if seen.url != before.url and seen.health == before.health:
-        now = f"is reached at {seen.url}" if seen.url else "has no address but its own"
-        return Reason("ADDRESS_CHANGED", f"service {seen.name} {now}")
-    return Reason("HEALTH_CHANGED", f"service {seen.name}: {before.health} → {seen.health}")
-
-
-def _until_let_go(facts: ServiceFacts) -> timedelta | None:
-    """When the watch looks again for the sake of a release that is kept; None: at its usual time."""
-    if facts.kept_until is None:
-        return None
-    left = facts.kept_until - datetime.now(UTC)
-    return max(left, timedelta(seconds=0.05)) if left < _WATCH else None
-
-
-async def _let_go(context: Context, deployer: Deployer, service: ServiceRef, machine: Machine) -> Outcome:
-    """The release that was kept has had its time."""
-    facts = facts_of(machine)
-    assert facts.kept is not None
-    progress = await deployer.destroy(service, facts.kept)
-    if isinstance(progress, Wait):
-        return Stay(after=timedelta(seconds=progress.seconds))
-    if isinstance(progress, Failed):
-        return Stay(facts=replace(facts, reason=progress.reason))
-    return Stay(after=timedelta(), facts=replace(facts, kept=None, kept_until=None))
-
-
-async def _restore(
-    context: Context, deployer: Deployer, service: ServiceRef, machine: Machine, strangers: set[UUID]
-) -> Outcome:
-    """What is served is missing, or something else runs beside it: put that right."""
-    facts = facts_of(machine)
-    assert facts.serving is not None
-    if posts := await awake(context, machine, facts.resources):
-        waiting = Reason("WAITING_FOR_RESOURCES", f"service {facts.name} waits for its resources")
-        return Stay(timedelta(seconds=0.5), replace(facts, reason=waiting), posts=posts)
-    release = await release_spec(context, machine.world_id, facts.serving)
-    progress = await deployer.apply(service, release, alone=facts.kept is None)
-    if facts.kept is not None:
-        for stranger in strangers:
-            progress = (
-                progress if not isinstance(progress, Done) else await deployer.destroy(service, stranger)
-            )
-    if isinstance(progress, Wait):
-        return Stay(after=timedelta(seconds=progress.seconds))
-    if isinstance(progress, Failed):
-        degraded = replace(facts, health=Health.DEGRADED, reason=progress.reason)
-        if degraded == facts:
-            return Stay()
-        return Go("report", facts=degraded, reason=progress.reason)
-    if facts.health in (Health.PROGRESSING, Health.MISSING):
-        return Stay(after=timedelta(seconds=0.5))
-    reason = Reason(
-        "RESTORED",
-        f"service {facts.name} was not as it should be; release {release.number} was started again",
-        fault=Fault.ERRORED,
-    )
-    return Go("report", facts=replace(facts, health=Health.PROGRESSING, reason=reason), reason=reason)
+    return await guard(context, machine, facts)
 
 
 async def stop(context: Context, machine: Machine) -> Outcome:
     """Suspending or retiring: end whatever runs."""
     facts = facts_of(machine)
     deployer = await context.deployer(machine.world_id, facts.capability)
-    service, retiring = await reference(context, machine), machine.state == ServiceState.RETIRING
+    service = await context.service_ref(machine.world_id, machine.id, facts.name)
+    retiring = machine.state == ServiceState.RETIRING
     await unroute(context, service, None if retiring else "is suspended")
     progress = await deployer.destroy(service)
     if isinstance(progress, Done) and facts.run is not None:
@@ -278,7 +126,7 @@ async def stop(context: Context, machine: Machine) -> Outcome:
     if isinstance(progress, Failed):
         return Stay(facts=replace(facts, reason=progress.reason))
     assert isinstance(progress, Done)
-    posts = _wake(machine, facts)  # they may rest, now that this service does
+    posts = wake_resources(machine, facts)  # they may rest, now that this service does
     if retiring:
         posts = give_back(machine.world_id, machine.id, facts.resources)
     facts = replace(
@@ -290,6 +138,7 @@ async def stop(context: Context, machine: Machine) -> Outcome:
         health=Health.MISSING if retiring else Health.SUSPENDED,
         address=None,
         url=None,
+        urls=(),
         pid=None,
         reason=None,
     )

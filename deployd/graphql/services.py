@@ -42,6 +42,7 @@ class Service:
     url: str | None = strawberry.field(
         description="Where it is reached whatever its release, as a URL; null where its world gives it none."
     )
+    urls: list[str] = strawberry.field(description="All such addresses: that one, and its routes'.")
     pid: int | None = strawberry.field(description="Its process, where it runs as one.")
     restarts: int = strawberry.field(description="How often it was restarted by itself since its release.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
@@ -74,6 +75,7 @@ class Service:
             health=facts.health,
             address=facts.address,
             url=facts.url,
+            urls=list(facts.urls),
             pid=facts.pid,
             restarts=facts.restarts,
             reason=Reason.of(facts.reason),

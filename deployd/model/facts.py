@@ -108,6 +108,8 @@ class ServiceFacts:
     """Where its release answers."""
     url: str | None = None
     """Where it is reached whatever its release, where its world gives it such an address."""
+    urls: tuple[str, ...] = ()
+    """All of these: that one, and those of its routes."""
     pid: int | None = None
     restarts: int = 0
     reason: Reason | None = None
@@ -165,6 +167,7 @@ class DeploymentFacts:
     """Until when the release that it replaced is kept running, where it is."""
     address: str | None = None
     url: str | None = None
+    urls: tuple[str, ...] = ()
     reason: Reason | None = None
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from deployd.engine.holding import WAKE
 from deployd.engine.infrastructure import Infrastructure
-from deployd.engine.services import release_spec
+from deployd.engine.released import release_spec
 from deployd.engine.worlds import Worlds
 from deployd.errors import Conflict, Forbidden, NotFound
 from deployd.model.actor import Actor, Role
