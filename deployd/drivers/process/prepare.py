@@ -159,7 +159,10 @@ def _recipe(service: ServiceRef, release: ReleaseSpec, path: str) -> Recipe | tu
             Reason("NOTHING_TO_RUN", summary, remedy="Add `run: <command>` to the service in deployd.yaml."),
         )
     if spec.run is None and spec.build is not None:
-        return read_dockerfile(tree, spec.build.context, spec.build.dockerfile, path)
+        build = spec.build
+        return read_dockerfile(
+            tree, build.context, build.dockerfile, path, target=build.target, args=build.args
+        )
     cwd = tree / spec.build.context if spec.build else tree
     if not cwd.is_dir() or not cwd.resolve().is_relative_to(tree.resolve()):
         summary = (

@@ -22,7 +22,8 @@ BEFORE, NOW = "2026-03-04T03:00:00+00:00", "2026-03-04T12:00:00+00:00"
 def service(**other: Any) -> dict[str, Any]:
     return {
         "id": "1", "name": "job", "world": "local", "state": "SERVING", "health": "HEALTHY", "address": None,
-        "url": None, "urls": [], "pid": None, "restarts": 0, "reason": None, "previous": None, "deployment": None,
+        "url": None, "urls": [],
+        "pid": None, "restarts": 0, "reason": None, "previous": None, "deployment": None,
         "serving": None, "deployments": [], "createdAt": BEFORE, "updatedAt": BEFORE,
         "schedule": "0 3 * * *", "nextRunAt": "2026-03-05T03:00:00+00:00", "runningSince": None,
         "lastRunAt": BEFORE, "lastRunReason": {**reason("it went well"), "code": "RUN_SUCCEEDED"}, **other,

@@ -231,3 +231,41 @@ def test_without_the_parser(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Terminal) as raised:
         read(tree, APP + "CMD server\n")
     assert "pip install 'deployd[local]'" in raised.value.remedy
+
+
+STAGES = """\
+ARG NAME=web
+FROM python:3.12 AS base
+WORKDIR /app
+COPY . .
+ARG NAME
+CMD ["python3", "-m", "${NAME}"]
+FROM python:3.12 AS tests
+WORKDIR /app
+COPY . .
+ARG MODE=quick
+ENV MODE=$MODE
+CMD ["python3", "-m", "tests"]
+"""
+
+
+def test_the_stage_that_is_meant_and_what_its_args_are_given(tree: Path) -> None:
+    (tree / "Dockerfile").write_text(STAGES)
+
+    def read(target: str | None, **args: str) -> Recipe | tuple[Reason, ...]:
+        return read_dockerfile(tree, ".", "Dockerfile", "/usr/bin", target=target, args=args)
+
+    last, base, numbered = read(None, MODE="long"), read("BASE"), read("0")
+    assert isinstance(last, Recipe)
+    assert (last.command.argv[-1], last.env) == ("tests", {"MODE": "long"})
+    assert isinstance(base, Recipe)
+    assert base == numbered
+    assert base.env == {}
+    (missing,) = read_dockerfile(tree, ".", "Dockerfile", "/usr/bin", target="tset")
+    assert isinstance(missing, Reason)
+    assert "there is no stage `tset`" in missing.summary
+    assert "`base`, `tests`" in missing.summary
+    refused = read("tests", NAMES="x")
+    assert not isinstance(refused, Recipe)
+    told = "`build.args.NAMES` is given, and no ARG of this stage takes it"
+    assert any(told in one.summary for one in refused)
