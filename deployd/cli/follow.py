@@ -193,7 +193,7 @@ async def _follow(
 
 
 def _born(transition: Json) -> bool:
-    return word(transition["kind"]) == "deployment" and not transition["fromState"]
+    return word(transition["kind"]) in ("service", "deployment") and not transition["fromState"]
 
 
 async def _next(batches: asyncio.Queue[Json], reader: asyncio.Task[None]) -> Json | None:
