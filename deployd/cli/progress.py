@@ -57,6 +57,8 @@ class Attempt:
     """Where its release answers."""
     url: str | None = None
     """Where its service is reached whatever the release; this is what people want to know."""
+    due: str = ""
+    """When it runs next, where it has a schedule."""
     release: int | None = None
     plan: list[str] = field(default_factory=list)
     plan_hash: str | None = None
