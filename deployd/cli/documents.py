@@ -36,13 +36,13 @@ _REASON = "{ code summary evidence remedy fault }"
 _PROBLEM = "... on Problem { code message remedy evidence }"
 _DEPLOYMENT = f"""{{
   id service serviceId changeId state finished purpose requestedBy requestedAt address url
-  plan notes planHash createdAt updatedAt release {{ id number }} reason {_REASON}
+  plan notes progress planHash createdAt updatedAt release {{ id number }} reason {_REASON}
 }}"""
 _SERVICE = f"""{{
   id name world state health address url urls pid restarts createdAt updatedAt
   schedule nextRunAt runningSince lastRunAt lastRunReason {_REASON}
   reason {_REASON} serving {{ id number createdAt }} previous {{ id number }}
-  deployment {{ id state }}
+  deployment {{ id state progress }}
   deployments(first: 1) {{ id state requestedAt reason {_REASON} }}
 }}"""
 

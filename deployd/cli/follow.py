@@ -11,6 +11,7 @@ from typing import Protocol
 
 from deployd.cli import documents
 from deployd.cli.client import PATIENCE, Client, Json
+from deployd.cli.looking import next_run
 from deployd.cli.progress import Attempt, Progress, word
 from deployd.cli.render import board, plain_line
 from deployd.cli.terminal import Console, Region, error_block
@@ -129,6 +130,12 @@ async def follow_change(
     for name in progress.unaffected:
         found = await client.query(documents.SERVICE, {"world": world, "name": name}, patience=PATIENCE)
         progress.unaffected[name] = found["service"]
+    for one in progress.attempts.values():
+        if one.state == "succeeded" and not one.reached:  # a worker, or a job that is to run some time
+            found = await client.query(
+                documents.SERVICE, {"world": world, "name": one.name}, patience=PATIENCE
+            )
+            one.due = next_run(found["service"]) if found["service"] else ""
     return progress
 
 
@@ -193,7 +200,7 @@ async def _follow(
 
 
 def _born(transition: Json) -> bool:
-    return word(transition["kind"]) == "deployment" and not transition["fromState"]
+    return word(transition["kind"]) in ("service", "deployment") and not transition["fromState"]
 
 
 async def _next(batches: asyncio.Queue[Json], reader: asyncio.Task[None]) -> Json | None:
@@ -237,7 +244,8 @@ def conclude(console: Console, progress: Progress, *, again: bool = False) -> in
         return code
     for one in progress.attempts.values():
         if one.state == "succeeded":
-            what = f"{one.name} answers at {one.reached}" if one.reached else f"{one.name} runs"
+            how = f" answers at {one.reached}" if one.reached else f": {one.due}" if one.due else " runs"
+            what = f"{one.name}{how}"
             console.say(f"{console.paint('✔', 'green')} {what}" if console.live else what)
     for line in () if again else progress.left_alone():
         console.say(console.paint(line, "dim"))

@@ -132,7 +132,7 @@ def _detail(console: Console, service: Json) -> None:
         ("direct", service["url"] and service["address"]),
         ("release", serving and f"{serving['number']} (made {age(serving['createdAt'], now)} ago)"),
         ("before", previous and f"{previous['number']}"),
-        ("deploying", working and f"{word(working['state']).replace('_', ' ')} ({working['id']})"),
+        ("deploying", working and _deploying(working)),
         ("process", service["pid"] and str(service["pid"])),
         ("restarts", str(service["restarts"])),
         ("schedule", service["schedule"] and f"{service['schedule']} (UTC)"),
@@ -154,6 +154,11 @@ def _detail(console: Console, service: Json) -> None:
             what = f"{title}{reason['summary']}"
             console.say("")
             console.say(error_block(what, reason["evidence"], reason["remedy"]))
+
+
+def _deploying(deployment: Json) -> str:
+    far = f", {deployment['progress']}" if deployment["progress"] else ""
+    return f"{word(deployment['state']).replace('_', ' ')}{far} ({deployment['id']})"
 
 
 def _last_run(service: Json) -> str:

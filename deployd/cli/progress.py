@@ -57,9 +57,13 @@ class Attempt:
     """Where its release answers."""
     url: str | None = None
     """Where its service is reached whatever the release; this is what people want to know."""
+    due: str = ""
+    """When it runs next, where it has a schedule."""
     release: int | None = None
     plan: list[str] = field(default_factory=list)
     plan_hash: str | None = None
+    rollout: str | None = None
+    """How far its rollout is, where its state does not say all."""
     reason: Json | None = None
     created_at: str = ""
 
@@ -92,6 +96,7 @@ class Attempt:
             last.seconds = max(0.0, (at - last.at).total_seconds())
         self.steps.append(Step(state, at, now))
         self.state = state
+        self.rollout = None
         if self.finished:
             self.steps[-1].seconds = 0.0
         self.reason = transition["reason"] or self.reason
@@ -104,6 +109,8 @@ class Attempt:
         self.plan_hash = snapshot["planHash"]
         self.created_at = snapshot["createdAt"]
         if "service" in snapshot:
+            same = self.state == word(snapshot["state"])
+            self.rollout = snapshot["progress"] if same else None
             self.name = snapshot["service"]
             self.service_id = snapshot["serviceId"]
             self.address = snapshot["address"]

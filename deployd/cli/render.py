@@ -90,7 +90,7 @@ def _note(attempt: Attempt) -> str:
         return f"approve it: deployd approve {attempt.id}"
     if attempt.finished or attempt.reason is None:
         return ""
-    return clean(attempt.reason["summary"])
+    return clean(attempt.reason["summary"]).removeprefix(f"{attempt.name}: ")  # it stands right above
 
 
 def _pad(text: str, width: int) -> str:
@@ -149,6 +149,7 @@ def _forms(attempt: Attempt, now: float) -> list[list[Piece]]:
         [*(_piece(attempt, step, now, times=step in telling) for step in steps), *total],
         [*([(ticks, ("dim",))] if ticks else []), *short, *total],
         [*short, *total],
+        [*(_piece(attempt, step, now, times=True, far=False) for step in telling), *total],
         [],
     ]
 
@@ -157,14 +158,15 @@ def _worth(step: Step, now: float) -> bool:
     return step.state != "queued" or step.seconds is None or step.lasted(now) >= WORTH_A_STEP
 
 
-def _piece(attempt: Attempt, step: Step, now: float, *, times: bool) -> Piece:
+def _piece(attempt: Attempt, step: Step, now: float, *, times: bool, far: bool = True) -> Piece:
     name = step.state.replace("_", " ")
     lasted = step.lasted(now)
     time = f" {duration(lasted)}" if times and lasted >= WORTH_A_TIME else ""
     if step.state == attempt.failed_in and attempt.state != "cancelling":
         return f"{name} ✘{time}", ("red",)
     if step.seconds is None:
-        return f"{name} …{time}", ("yellow",) if step.state in TURNING else ("cyan",)
+        how = f" ({attempt.rollout})" if far and attempt.rollout else ""
+        return f"{name} …{time}{how}", ("yellow",) if step.state in TURNING else ("cyan",)
     return f"{name} ✓{time}", ("dim",)
 
 

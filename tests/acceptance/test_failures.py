@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -14,7 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.test_cli import Host, get, host, until
+from deployd.cli import documents
+from deployd.cli.client import Client
+from deployd.cli.session import begin
+from deployd.drivers.process.instance import read_status
+from tests.acceptance.test_cli import PATIENCE, Host, get, host, until
+from tests.integration.sources.https import https
 
 __all__ = ["host"]
 
@@ -199,21 +205,78 @@ def test_git_that_is_not_there(shop: Shop) -> None:
     shop.serves()
 
 
+def test_a_git_server_that_lets_nobody_in(host: Host) -> None:
+    root = host.home.parent / "repositories"
+    with https(root) as server:
+        host.environ["GIT_SSL_CAINFO"] = str(server.certificate)
+        shop = Shop(host)
+        shutil.copytree(shop.folder, root / "shop")
+        for argv in (("init", "-q"), ("add", "."), ("commit", "-qm", "one")):
+            git(*argv, cwd=root / "shop")
+        url = f"{server.url}/shop/.git"
+        said = shop.deploy("--git", url, code=1)
+        assert "does not let deployd in" in said
+        assert "git-credentials in DEPLOYD_HOME" in said
+        allowed = host.home / "git-credentials"
+        allowed.touch(mode=0o600)
+        allowed.write_text(server.url.replace("//", "//ada:wr0ng@"))
+        said = shop.deploy("--git", url, code=1)
+        assert "does not let deployd in" in said
+        assert "wr0ng" not in said
+        shop.serves()
+        allowed.write_text(server.url.replace("//", f"//ada:{server.password}@"))
+        shop.deploy("--git", url, "--all")
+        shop.serves()
+        assert shop.host.json("status", "cart")["serving"]["number"] == 2
+
+
+def test_a_full_disk_for_logs_costs_lines_not_the_service(host: Host) -> None:
+    shop = Shop(host)
+    flood = '        if self.path == "/flood": print("x" * 40_000_000, flush=True)\n'
+    shop.write("server.py", SERVER.replace("        sick =", f"{flood}        sick ="))
+    shop.deploy()
+    pid = host.json("status", "cart")["pid"]
+    folders = [one.parent for one in (host.home / "drivers").glob("deploy-process/*/*/*/logs")]
+    for folder in folders:
+        (folder / "logs" / "0000000002.log").symlink_to("/dev/full")
+    address = host.json("status", "cart")["address"]
+    assert get(f"{address}/flood") == "release 1"
+    until(lambda: any(read_status(folder).dropped for folder in folders), "lines are lost")
+    shop.serves()
+    assert host.json("status", "cart")["pid"] == pid
+    shop.write("server.py", SERVER.replace("VERSION = 1", "VERSION = 2"))
+    shop.deploy()
+    shop.serves("release 2")
+
+
+def automatically(host: Host, repository: Path) -> None:
+    """Deploy the branch as a webhook would, and wait for the end."""
+
+    async def ask() -> None:
+        token = (host.home / "token").read_text().strip()
+        source = {"repository": {"url": str(repository), "ref": "main"}, "automatic": True}
+        async with Client(host.json("version")["url"], token) as client:
+            change = await begin(client, "local", source, [])
+            async with asyncio.timeout(PATIENCE):
+                while not (await client.query(documents.CHANGE, {"id": change}))["change"]["finished"]:
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(ask())
+
+
 def test_a_commit_that_arrives_after_a_newer_one_changes_nothing(shop: Shop) -> None:
     url = shop.folder
     git("init", "-q", cwd=url)
-    commits = []
     for version in (2, 3):
         shop.write("server.py", SERVER.replace("VERSION = 1", f"VERSION = {version}"))
         git("add", ".", cwd=url)
         git("commit", "-qm", str(version), cwd=url)
-        commits.append(git("rev-parse", "HEAD", cwd=url))
-    old, new = commits
-    shop.deploy("--git", str(url), "--ref", new, "--automatic")
+    automatically(shop.host, url)
     shop.serves("release 3")
-    shop.deploy("--git", str(url), "--ref", old, "--automatic")
+    git("update-ref", "refs/heads/main", "HEAD~1", cwd=url)
+    automatically(shop.host, url)
     shop.serves("release 3")
-    shop.deploy("--git", str(url), "--ref", old)  # a person may
+    shop.deploy("--git", str(url), "--ref", "main")  # a person may
     shop.serves("release 2")
 
 

@@ -54,6 +54,19 @@ def test_a_narrow_one_counts_what_is_done():
     assert line == "⠹ hello  ✓✓✓✓✓✓  verifying … 1.2s"
 
 
+def test_how_far_a_rollout_is_stands_behind_its_state_and_goes_with_it():
+    progress = made(hello="verifying")
+    far = deployment("VERIFYING", machine="d-hello", progress="canary: 10 % for 12 s more")
+    progress.absorb(change("APPLYING", far))
+    [line] = board(progress, 80, 24, 1.25, plain, "")
+    assert line == "⠹ hello  ✓✓✓✓✓✓  verifying … 1.2s (canary: 10 % for 12 s more)"
+    [line] = board(progress, 40, 24, 1.25, plain, "")
+    assert line == "⠹ hello  verifying … 1.2s"
+    progress.take(transition("d-hello", "verifying", "rolling_back", seconds=9), 2.0)
+    progress.absorb(change("APPLYING", far))  # from before that
+    assert "canary" not in board(progress, 80, 24, 2.0, plain, "")[0]
+
+
 def test_the_end_shows_health_and_address():
     [line] = board(made(hello="succeeded"), 80, 24, 0, plain, "")
     assert line == "✔ hello  ✓✓✓✓✓✓✓  7.0s  healthy  http://127.0.0.1:24017"

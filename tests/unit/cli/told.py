@@ -67,6 +67,7 @@ def deployment(
         "url": None,
         "plan": [],
         "notes": [],
+        "progress": None,
         "planHash": None,
         "createdAt": BEGAN.isoformat(),
         "updatedAt": BEGAN.isoformat(),
