@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .table import Found, Table
 
@@ -48,5 +49,6 @@ def inner_door(table: Table, service_id: str) -> Door:
     )
 
 
+@lru_cache(1024)
 def _name(host: str) -> str:
     return re.sub(r"\.?(:\d*)?$", "", host.lower())

@@ -1,7 +1,8 @@
 """One request and its answer.
 
-Every request has a connection of its own to the service: a development server that serves one connection
-at a time is never held by an idle one, and none can be closed under a request by a service that ends.
+Every request has a connection of its own to the service: none can be closed under a request by a service
+that ends, and an idle one never holds a server that serves one connection at a time. Such a server would
+answer neither other requests nor the question for its health, and nothing that it says tells that it is one.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 
+from .body import Unframed, relay
 from .door import Door
 from .headers import ask_upgrade, forward, give_back
-from .message import Body, Fields, Framing, Malformed, Request, Response, read_response
+from .message import STATUS_LINE, Body, Fields, Framing, Malformed, Request, Response, read_response
 from .record import Record
 from .table import Found, Table
-from .wire import STALL, Wire, connect, relay, tunnel
+from .tunnel import tunnel
+from .wire import STALL, Wire, connect
 
 __all__ = ["Exchange", "tell"]
 
@@ -26,6 +29,7 @@ TRIES = 3
 """Targets that one request may be taken to, where they do not take it."""
 SOON = b"1"
 """Seconds after which a caller should ask again for a service that is being replaced."""
+NOTHING = Body(Framing.NONE)
 HARMLESS = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 """Asked twice they do what they do when asked once."""
 
@@ -42,12 +46,11 @@ class Exchange:
     """`run` once. It sees to everything but the client's connection, which is its caller's to close."""
 
     def __init__(
-        self, client: Wire, request: Request, body: Body, host: bytes, door: Door, table: Table
+        self, client: Wire, peer: str, request: Request, body: Body, host: bytes, door: Door, table: Table
     ) -> None:
         self._client, self._request, self._body, self._host = client, request, body, host
         self._door, self._table = door, table
-        peer = client.writer.get_extra_info("peername")
-        self._peer: str = peer[0] if peer else "unknown"
+        self._peer = peer
         self._keep = request.minor == 1 and b"close" not in request.fields.tokens(b"connection")
 
     async def run(self) -> bool:
@@ -105,18 +108,12 @@ class Exchange:
 
     async def _pass(self, upstream: Wire, under_way: ExitStack) -> bool:
         head = forward(self._request, self._body, self._peer, self._host)
-        upstream.writer.write(head)
-        upload = None
-        if self._body.framing is not Framing.NONE:
-            chunked = self._body.framing is Framing.CHUNKED
-            upload = asyncio.ensure_future(
-                relay(self._client, self._body, upstream, chunked=chunked, stall=STALL)
-            )
+        upload = self._begin(upstream, head)
         try:
             response = await self._await_answer(upstream, upload)
             if response.status == 101:
                 under_way.close()  # a tunnel has no end of its own that could be waited for
-                await self._client.send(give_back(response, Body(Framing.NONE), chunked=False, keep=False))
+                await self._client.send(give_back(response, NOTHING, chunked=False, keep=False))
                 await tunnel(self._client, upstream)
                 return False
             return await self._answer(upstream, response) and (
@@ -126,6 +123,20 @@ class Exchange:
             if upload is not None:
                 upload.cancel()
                 await asyncio.gather(upload, return_exceptions=True)
+
+    def _begin(self, upstream: Wire, head: bytes) -> asyncio.Task[None] | None:
+        """Send the head, and the body as far as it is there; what brings the rest, if there is any."""
+        if self._body.framing is Framing.NONE:
+            upstream.write(head)
+            return None
+        chunked = self._body.framing is Framing.CHUNKED
+        content = Unframed(self._client, self._body)
+        if self._body.framing is Framing.LENGTH and len(self._client.buffer) >= self._body.length:
+            upstream.write(head + content.take())
+            return None
+        return asyncio.ensure_future(
+            relay(self._client, content, upstream, chunked=chunked, head=head, stall=STALL)
+        )
 
     async def _await_answer(self, upstream: Wire, upload: asyncio.Task[None] | None) -> Response:
         """The head of the final answer, interim ones passed on."""
@@ -145,20 +156,21 @@ class Exchange:
             if response.status >= 200 or response.status == 101:
                 return response
             if self._request.minor == 1:
-                await self._client.send(give_back(response, Body(Framing.NONE), chunked=False, keep=True))
+                await self._client.send(give_back(response, NOTHING, chunked=False, keep=True))
 
     async def _read_head(self, upstream: Wire, upload: asyncio.Task[None] | None) -> Response:
         """Raises EOFError, Malformed, TimeoutError of the service's; ConnectionError of the client's."""
-        reading = asyncio.ensure_future(read_response(upstream.reader))
+        if upload is None or upload.done():
+            return read_response(await upstream.head(STATUS_LINE, ANSWER, ANSWER))
+        waiting = asyncio.ensure_future(upstream.more())
         try:
-            if upload is not None:
-                await asyncio.wait({reading, upload}, return_when=asyncio.FIRST_COMPLETED)
-                if not reading.done() and isinstance(upload.exception(), EOFError | Malformed):
-                    raise ConnectionAbortedError("the request broke off")
-            async with asyncio.timeout(ANSWER):
-                return await reading
+            await asyncio.wait({waiting, upload}, return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done() and isinstance(upload.exception(), EOFError | Malformed):
+                raise ConnectionAbortedError("the request broke off")
         finally:
-            reading.cancel()
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        return read_response(await upstream.head(STATUS_LINE, ANSWER, ANSWER))
 
     async def _answer(self, upstream: Wire, response: Response) -> bool:
         """Pass the answer on; whether all of it was."""
@@ -168,9 +180,9 @@ class Exchange:
             raise _Unanswered(f"does not speak HTTP/1.1: {error}", again=False) from error
         framed = self._request.minor == 1 or body.framing in (Framing.NONE, Framing.LENGTH)
         chunked = framed and body.framing in (Framing.CHUNKED, Framing.CLOSE)
-        await self._client.send(give_back(response, body, chunked=chunked, keep=self._keep))
+        head = give_back(response, body, chunked=chunked, keep=self._keep)
         try:
-            await relay(upstream, body, self._client, chunked=chunked)
+            await relay(upstream, Unframed(upstream, body), self._client, chunked=chunked, head=head)
         except (EOFError, Malformed):
             if not framed:  # only a reset tells this client that something is missing
                 self._client.reset()
@@ -198,5 +210,5 @@ async def tell(
         ]
     )
     response = Response(status, HTTPStatus(status).phrase.encode(), fields)
-    head = give_back(response, Body(Framing.NONE), chunked=False, keep=keep)
+    head = give_back(response, NOTHING, chunked=False, keep=keep)
     await client.send(head if request is not None and request.method == b"HEAD" else head + content)

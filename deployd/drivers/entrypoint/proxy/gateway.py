@@ -9,7 +9,7 @@ from typing import Any
 from .door import Door
 from .exchange import Exchange, tell
 from .headers import host_of
-from .message import Framing, Malformed, Request, read_line, read_request
+from .message import REQUEST_LINE, Framing, Malformed, Request, read_request
 from .table import Table
 from .wire import Wire
 
@@ -21,6 +21,7 @@ HEAD = 30.0
 """Seconds for the rest of a header whose first line came."""
 LINGER = 2.0
 """Seconds for which what we do not want any more is read, so that our answer is not lost by a reset."""
+LINE_ENDS = (b"\r", b"\n")
 
 
 class Gateway:
@@ -31,15 +32,20 @@ class Gateway:
 
     async def serve(self, client: Wire, door: Door) -> None:
         """One connection that came in by this door, to its end. Raises nothing but CancelledError."""
+        task, peer = asyncio.current_task(), client.peer or "unknown"
+        assert task is not None
         try:
-            while await self._serve_one(client, door):
+            while await self._serve_one(client, peer, door, task):
                 pass
         except (OSError, EOFError):
             client.abort()
+        except asyncio.CancelledError:
+            if not client.ended:
+                raise
         finally:
             client.close()
 
-    async def _serve_one(self, client: Wire, door: Door) -> bool:
+    async def _serve_one(self, client: Wire, peer: str, door: Door, task: asyncio.Task[Any]) -> bool:
         """One request; whether another may follow."""
         try:
             request = await _await_request(client)
@@ -52,18 +58,13 @@ class Gateway:
             await tell(client, None, error.status, str(error), keep=False)
             await _linger(client)
             return False
-        exchange = Exchange(client, request, body, host, door, self._table)
-        running = asyncio.ensure_future(exchange.run())
-        first: set[asyncio.Future[Any]] = {running, client.gone}
+        if client.ended:
+            return False
+        client.abandoned = task.cancel  # nobody waits for the answer any more
         try:
-            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():  # nobody waits for the answer any more
-                return False
-            keep = running.result()
+            keep = await Exchange(client, peer, request, body, host, door, self._table).run()
         finally:
-            if not running.done():
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
+            client.abandoned = None
         if not keep and body.framing is not Framing.NONE:
             await _linger(client)
         return keep
@@ -72,11 +73,15 @@ class Gateway:
 async def _await_request(client: Wire) -> Request | None:
     """The next request; None when there is none, or it does not come to its end in time."""
     try:
-        async with asyncio.timeout(IDLE):
-            while not (first := await read_line(client.reader)):
-                pass  # an empty line before a request is to be forgiven
-        async with asyncio.timeout(HEAD):
-            return await read_request(client.reader, first)
+        while True:
+            if not client.buffer:
+                await client.more(IDLE)
+            while (
+                client.buffer[:1] in LINE_ENDS and client.buffer
+            ):  # an empty line before it is to be forgiven
+                del client.buffer[:1]
+            if client.buffer or client.ended:
+                return read_request(await client.head(REQUEST_LINE, IDLE, HEAD))
     except (EOFError, TimeoutError):
         return None
 
@@ -84,8 +89,8 @@ async def _await_request(client: Wire) -> Request | None:
 async def _linger(client: Wire) -> None:
     """Say that we are done, and read on for a moment."""
     with contextlib.suppress(OSError):
-        if client.writer.can_write_eof():
-            client.writer.write_eof()
+        client.end_writing()
         async with asyncio.timeout(LINGER):
-            while await client.reader.read(64 * 1024):
-                pass
+            while not client.ended:
+                client.buffer.clear()
+                await client.more()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .message import Body, Fields, Framing, Malformed, Request, Response
 
@@ -25,6 +26,7 @@ HOP = frozenset(
 """They speak of one connection only. Trailers are not passed on, as any recipient may drop them."""
 CLAIMED = frozenset((b"forwarded", b"x-real-ip"))
 """Together with X-Forwarded-…: a client could claim anything with them."""
+NOT_FORWARDED = HOP | CLAIMED | {b"content-length"}
 
 
 def host_of(request: Request, *, needed: bool = True) -> bytes:
@@ -35,16 +37,16 @@ def host_of(request: Request, *, needed: bool = True) -> bytes:
     hosts = request.fields.values(b"host")
     if len(hosts) > 1 or (not hosts and needed and request.minor == 1):
         raise Malformed("the request has no Host, or several")
+    if request.target.startswith(b"/") or request.target == b"*":
+        return hosts[0] if hosts else b""
     absolute = re.fullmatch(rb"(?i:https?)://([^/?#]*)([^#]*).*", request.target)
-    if absolute:
-        path = absolute[2] or b"/"
-        request.target = path if path.startswith(b"/") else b"/" + path
-        rest = [one for one in request.fields.all if one[0].lower() != b"host"]
-        request.fields.all = [(b"Host", absolute[1]), *rest]
-        return absolute[1]
-    if not request.target.startswith(b"/") and request.target != b"*":
+    if absolute is None:
         raise Malformed("the request's target is no path")
-    return hosts[0] if hosts else b""
+    path = absolute[2] or b"/"
+    request.target = path if path.startswith(b"/") else b"/" + path
+    rest = [(name, value) for lower, name, value in request.fields.all if lower != b"host"]
+    request.fields = Fields([(b"Host", absolute[1]), *rest])
+    return absolute[1]
 
 
 def ask_upgrade(request: Request) -> bytes | None:
@@ -57,31 +59,36 @@ def ask_upgrade(request: Request) -> bytes | None:
 
 def forward(request: Request, body: Body, client: str, host: bytes) -> bytes:
     """The head as the service gets it: who asks for what is said by us, the connection is ours."""
-    dropped = HOP | CLAIMED | {b"content-length"} | set(request.fields.tokens(b"connection"))
-    dropped -= {b"host"}
+    listed = request.fields.tokens(b"connection")
+    dropped = NOT_FORWARDED.union(listed) - {b"host"} if listed else NOT_FORWARDED
     if request.minor == 0:
         dropped |= {b"expect"}
-    fields = Fields([one for one in request.fields.all if _passes(one[0].lower(), dropped)])
-    node = f'"[{client}]"' if ":" in client else client
-    fields.all += [
-        (b"X-Forwarded-For", client.encode()),
-        (b"X-Forwarded-Proto", b"http"),
-        (b"X-Forwarded-Host", host),
-        (b"Forwarded", b'for=%s;host="%s";proto=http' % (node.encode(), _quoted(host))),
+    lines = [b"%s %s HTTP/1.1" % (request.method, request.target)]
+    lines += [
+        b"%s: %s" % (name, value)
+        for lower, name, value in request.fields.all
+        if lower not in dropped and not lower.startswith(b"x-forwarded-")
     ]
     if body.framing is Framing.CHUNKED:
-        fields.all.append((b"Transfer-Encoding", b"chunked"))
+        lines.append(b"Transfer-Encoding: chunked")
     elif body.framing is Framing.LENGTH or request.fields.values(b"content-length"):
-        fields.all.append((b"Content-Length", b"%d" % body.length))
+        lines.append(b"Content-Length: %d" % body.length)
     if protocol := ask_upgrade(request):
-        fields.all += [(b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
+        lines.append(b"Connection: Upgrade\r\nUpgrade: %s" % protocol)
     else:
-        fields.all.append((b"Connection", b"close"))
-    return b"%s %s HTTP/1.1\r\n" % (request.method, request.target) + fields.text()
+        lines.append(b"Connection: close")
+    lines.append(_caller(client, host))
+    return b"\r\n".join(lines)
 
 
-def _passes(name: bytes, dropped: frozenset[bytes] | set[bytes]) -> bool:
-    return name not in dropped and not name.startswith(b"x-forwarded-")
+@lru_cache(1024)
+def _caller(client: str, host: bytes) -> bytes:
+    """Who asks, and for whom; and the empty line behind it."""
+    node = (f'"[{client}]"' if ":" in client else client).encode()
+    return (
+        b"X-Forwarded-For: %s\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: %s\r\n"
+        b'Forwarded: for=%s;host="%s";proto=http\r\n\r\n' % (client.encode(), host, node, _quoted(host))
+    )
 
 
 def _quoted(text: bytes) -> bytes:
@@ -90,17 +97,20 @@ def _quoted(text: bytes) -> bytes:
 
 def give_back(response: Response, body: Body, *, chunked: bool, keep: bool) -> bytes:
     """The head as the client gets it: `chunked` is how we frame the body, `keep` whether we listen on."""
-    dropped = HOP | set(response.fields.tokens(b"connection"))
+    listed = response.fields.tokens(b"connection")
+    dropped = HOP.union(listed) if listed else HOP
     if body.framing is not Framing.NONE:
         dropped |= {b"content-length"}
-    fields = Fields([one for one in response.fields.all if one[0].lower() not in dropped])
+    lines = [b"HTTP/1.1 %d %s" % (response.status, response.reason)]
+    lines += [b"%s: %s" % (name, value) for lower, name, value in response.fields.all if lower not in dropped]
     if chunked:
-        fields.all.append((b"Transfer-Encoding", b"chunked"))
+        lines.append(b"Transfer-Encoding: chunked")
     elif body.framing is Framing.LENGTH:
-        fields.all.append((b"Content-Length", b"%d" % body.length))
+        lines.append(b"Content-Length: %d" % body.length)
     if response.status == 101:
-        upgrade = response.fields.values(b"upgrade")
-        fields.all += [(b"Connection", b"Upgrade"), *((b"Upgrade", value) for value in upgrade)]
+        lines.append(b"Connection: Upgrade")
+        lines += [b"Upgrade: %s" % value for value in response.fields.values(b"upgrade")]
     elif response.status >= 200 and not keep:
-        fields.all.append((b"Connection", b"close"))
-    return b"HTTP/1.1 %d %s\r\n" % (response.status, response.reason) + fields.text()
+        lines.append(b"Connection: close")
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)

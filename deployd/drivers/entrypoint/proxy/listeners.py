@@ -9,11 +9,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from .channel import Listening
 from .door import inner_door, outer_door
 from .gateway import Gateway
 from .table import Table
 from .tunnel import pass_through
-from .wire import Wire, accept
+from .wire import Wire
 
 __all__ = ["BACKLOG", "Listeners"]
 
@@ -30,7 +31,8 @@ class Listeners:
 
     def __init__(self, table: Table) -> None:
         self._table, self._gateway = table, Gateway(table)
-        self._open: dict[tuple[str, int], tuple[Purpose, asyncio.Server]] = {}
+        self._open: dict[tuple[str, int], tuple[Purpose, Listening]] = {}
+        self._served: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self.failed: dict[str, str] = {}
         """Addresses that cannot be had now, `127.0.0.1:7080`, and why, in the system's words."""
@@ -49,7 +51,7 @@ class Listeners:
                 if at in self._open:
                     continue
                 try:
-                    self._open[at] = what, await _listen(at, self._serve(at, what))
+                    self._open[at] = what, _listen(at, partial(self._take, self._serve(at, what)))
                 except OSError as error:
                     self.failed[f"{at[0]}:{at[1]}"] = error.strerror or str(error)
 
@@ -61,17 +63,21 @@ class Listeners:
             return partial(pass_through, table=self._table, service_id=service_id)
         return partial(self._gateway.serve, door=inner_door(self._table, service_id))
 
+    def _take(self, serve: Serve, raw: socket.socket) -> None:
+        one = asyncio.get_running_loop().create_task(serve(Wire(raw)))
+        self._served.add(one)
+        one.add_done_callback(self._served.discard)
+
     def close(self) -> None:
         """Nobody new comes in."""
         for _, server in self._open.values():
             server.close()
 
 
-async def _listen(at: tuple[str, int], serve: Serve) -> asyncio.Server:
+def _listen(at: tuple[str, int], taken: Callable[[socket.socket], object]) -> Listening:
     host, port = at
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, since asyncio sets TCP_NODELAY only then.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -79,8 +85,7 @@ async def _listen(at: tuple[str, int], serve: Serve) -> asyncio.Server:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((host, port))
         listener.listen(BACKLOG)
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(accept(serve), sock=listener, backlog=BACKLOG)
+        return Listening(listener, taken)
     except BaseException:
         listener.close()
         raise

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["Body", "Fields", "Framing", "Malformed", "Request", "Response", "read_request", "read_response"]
+__all__ = [
+    "HEAD_BYTES",
+    "REQUEST_LINE",
+    "STATUS_LINE",
+    "Body",
+    "Fields",
+    "Framing",
+    "Malformed",
+    "Request",
+    "Response",
+    "read_request",
+    "read_response",
+]
 
 HEAD_BYTES = 64 * 1024
-TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00\r\n]*\r?\n)*\r?\n")
 REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~\x80-\xff]+) HTTP/1\.([01])")
 STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-5][0-9][0-9])(?: ([^\x00\r\n]*))?")
 
@@ -40,15 +52,21 @@ class Body(NamedTuple):
     length: int = 0
 
 
-@dataclass(slots=True)
 class Fields:
-    """Header fields in their order. Names are compared in lower case."""
+    """Header fields in their order, read only. Names are compared in lower case."""
 
-    all: list[tuple[bytes, bytes]] = field(default_factory=list)
+    __slots__ = ("_by_name", "all")
 
-    def values(self, name: bytes) -> list[bytes]:
+    def __init__(self, all_: Iterable[tuple[bytes, bytes]]) -> None:
+        self.all = [(name.lower(), name, value) for name, value in all_]
+        """Name in lower case, name as it was written, value."""
+        self._by_name: dict[bytes, list[bytes]] = {}
+        for name, _, value in self.all:
+            self._by_name.setdefault(name, []).append(value)
+
+    def values(self, name: bytes) -> Sequence[bytes]:
         """Of all fields of this name (given in lower case)."""
-        return [value for one, value in self.all if one.lower() == name]
+        return self._by_name.get(name, ())
 
     def tokens(self, name: bytes) -> list[bytes]:
         """The comma-separated elements of all fields of this name, in lower case."""
@@ -63,10 +81,6 @@ class Fields:
         if len(found) > 1 or not re.fullmatch(rb"[0-9]{1,18}", one := found.pop()):
             raise Malformed("the Content-Length is not one number")
         return int(one)
-
-    def text(self) -> bytes:
-        """As they are sent, with the empty line."""
-        return b"".join(b"%s: %s\r\n" % one for one in self.all) + b"\r\n"
 
 
 @dataclass(slots=True)
@@ -113,42 +127,30 @@ class Response:
         return Body(Framing.LENGTH, length) if length else Body(Framing.NONE)
 
 
-async def read_request(reader: asyncio.StreamReader, first: bytes) -> Request:
-    """The rest of a request whose first line was read. Raises Malformed, EOFError."""
-    found = REQUEST_LINE.fullmatch(first)
+def read_request(head: bytes) -> Request:
+    """A request's whole head. Raises Malformed."""
+    line, fields = _read(head)
+    found = REQUEST_LINE.fullmatch(line)
     if found is None:
         raise Malformed("this is no request of HTTP/1.0 or HTTP/1.1")
-    return Request(found[1], found[2], int(found[3]), await _read_fields(reader))
+    return Request(found[1], found[2], int(found[3]), fields)
 
 
-async def read_response(reader: asyncio.StreamReader) -> Response:
-    """Raises Malformed, and EOFError when the connection ends before the head does."""
-    found = STATUS_LINE.fullmatch(await read_line(reader))
+def read_response(head: bytes) -> Response:
+    """An answer's whole head. Raises Malformed."""
+    line, fields = _read(head)
+    found = STATUS_LINE.fullmatch(line)
     if found is None:
         raise Malformed("this is no answer of HTTP/1.x")
-    return Response(int(found[2]), found[3] or b"", await _read_fields(reader))
+    return Response(int(found[2]), found[3] or b"", fields)
 
 
-async def read_line(reader: asyncio.StreamReader) -> bytes:
-    """One line without its end. Raises Malformed when it is too long, EOFError when it is cut off."""
-    try:
-        line = await reader.readline()
-    except ValueError as error:
-        raise Malformed("a line is too long", 431) from error
-    if not line.endswith(b"\n"):
-        raise EOFError("the connection ended within a line" if line else "the connection ended")
-    return line[:-2] if line.endswith(b"\r\n") else line[:-1]
-
-
-async def _read_fields(reader: asyncio.StreamReader) -> Fields:
-    fields, size = Fields(), 0
-    while line := await read_line(reader):
-        size += len(line)
-        if size > HEAD_BYTES:
-            raise Malformed("the header is too long", 431)
-        name, colon, value = line.partition(b":")
-        value = value.strip(b" \t")
-        if not colon or not TOKEN.fullmatch(name) or re.search(rb"[\x00\r\n]", value):
-            raise Malformed("a header field is malformed")
-        fields.all.append((name, value))
-    return fields
+def _read(head: bytes) -> tuple[bytes, Fields]:
+    line, _, rest = head.partition(b"\n")
+    if not FIELDS.fullmatch(rest):
+        raise Malformed("a header field is malformed")
+    return line.removesuffix(b"\r"), Fields(
+        (name, value.strip(b" \t\r"))
+        for name, _, value in (one.partition(b":") for one in rest.split(b"\n"))
+        if name and name != b"\r"
+    )

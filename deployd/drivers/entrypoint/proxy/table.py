@@ -17,6 +17,8 @@ __all__ = ["FRESH", "Found", "Table"]
 
 FRESH = 0.1
 """Seconds for which the table is believed without a look at its folder."""
+REMEMBERED = 4096
+"""Questions whose answers are kept until the table changes."""
 
 
 class Found(NamedTuple):
@@ -35,6 +37,7 @@ class Table:
         self._records: dict[str, Record] = {}
         self._ways: dict[tuple[tuple[str, int], str], list[tuple[tuple[str, ...], tuple[str, Way]]]] = {}
         self._balances: dict[str, Balance] = {}
+        self._answers: dict[tuple[tuple[str, int], str, str, str], Found | None] = {}
         self._looked = 0.0
         self._seen = -1
         self._busy: Counter[tuple[str, str]] = Counter()
@@ -46,6 +49,7 @@ class Table:
         self._records = read_records(self._folder)
         self._balances = {name: self._balances.get(name, Balance()) for name in self._records}
         self._ways = {}
+        self._answers.clear()
         claims = [(way, name) for name, record in self._records.items() for way in record.ways]
         # deployd lets nobody claim what another one has; should it happen, the first one keeps it.
         for way, name in sorted(claims, key=lambda one: (-len(segments(one[0].path)), one[0].since, one[1])):
@@ -69,6 +73,14 @@ class Table:
         How a service reads a path with `..` or `%2e` in it is not known: gates hold for both readings.
         """
         self.refresh()
+        asked = entry, host, path, peer
+        if asked not in self._answers:
+            if len(self._answers) >= REMEMBERED:
+                self._answers.clear()
+            self._answers[asked] = self._find(*asked)
+        return self._answers[asked]
+
+    def _find(self, entry: tuple[str, int], host: str, path: str, peer: str) -> Found | None:
         here = self._ways.get((entry, host), ())
         read = [longest(one, here) for one in dict.fromkeys((canonical(path), path))]
         if (found := read[0]) is None or (found[1].local and not is_here(peer)):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from .table import Table
-from .wire import Wire, connect, tunnel
+import asyncio
 
-__all__ = ["pass_through"]
+from .table import Table
+from .wire import PIECE, Wire, connect
+
+__all__ = ["pass_through", "tunnel"]
 
 
 async def pass_through(client: Wire, *, table: Table, service_id: str) -> None:
@@ -34,3 +36,25 @@ async def pass_through(client: Wire, *, table: Table, service_id: str) -> None:
                 table.end(service_id, target)
     finally:
         client.close()
+
+
+async def tunnel(one: Wire, other: Wire) -> None:
+    """Pass bytes both ways until both have ended, or either is lost. Never raises but CancelledError."""
+
+    async def pump(source: Wire, sink: Wire) -> None:
+        while not source.ended or source.buffer:
+            if source.buffer:
+                await sink.send(source.take(2 * PIECE))
+            else:
+                await source.more()
+        if source.broken:
+            raise EOFError("the connection was lost")
+        sink.end_writing()
+
+    pumps = [asyncio.ensure_future(pump(one, other)), asyncio.ensure_future(pump(other, one))]
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in pumps:
+            task.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)

@@ -1,179 +1,212 @@
-"""Connections, and bodies that pass from one to the other piece by piece, no faster than both can."""
+"""Connections: what came in waits in a buffer, and nobody sends faster than the other side takes."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import aclosing, suppress
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
 
-from .message import Body, Framing, Malformed, read_line
+from .channel import Channel
+from .message import HEAD_BYTES, Malformed
 
-__all__ = ["STALL", "Wire", "accept", "connect", "relay", "tunnel"]
+__all__ = ["PIECE", "STALL", "Wire", "connect"]
 
 PIECE = 64 * 1024
 STALL = 300.0
 """Seconds for which either side may neither send nor take anything while the other one waits for it."""
-TRAILER_BYTES = 16 * 1024
 CONNECT = 5.0
 """Seconds within which a service has to accept a connection."""
+HEAD_END = re.compile(rb"\n\r?\n")
+NUMERIC = re.compile(r"[0-9.]+")
 
 
-class Protocol(asyncio.StreamReaderProtocol):
-    """Tells at once that the peer is gone; what it sent before can be read still."""
+class Wire(asyncio.Protocol):
+    """One connection; one task at a time may read from it, and one may write to it."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, connected: Callable[..., Coroutine[Any, Any, None]] | None = None
-    ) -> None:
-        super().__init__(reader, connected)
-        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, raw: socket.socket) -> None:
+        self.buffer = bytearray()
+        """What came in and was not taken yet."""
+        self.ended = False
+        """The peer has ended its side, or the connection is lost; what is in the buffer can be read still."""
         self.broken = False
+        """It was lost rather than ended."""
+        self.abandoned: Callable[[], object] | None = None
+        """Called once the peer has ended its side."""
+        self._loop = asyncio.get_running_loop()
+        self._held = self._choked = self._lost = False
+        self._reading: asyncio.Future[None] | None = None
+        self._writing: asyncio.Future[None] | None = None
+        self._channel = Channel(raw, self)
 
-    def _tell(self) -> None:
-        if not self.gone.done():
-            self.gone.set_result(None)
+    @property
+    def peer(self) -> str:
+        """The address at the other end; empty when the connection is lost already."""
+        try:
+            return str(self._channel.raw.getpeername()[0])
+        except (OSError, IndexError):
+            return ""
 
-    def eof_received(self) -> bool | None:
-        """The peer sends no more."""
-        self._tell()
-        return super().eof_received()
+    def data_received(self, data: bytes) -> None:
+        """Keep it; when too much waits already, the peer has to."""
+        self.buffer += data
+        if len(self.buffer) > 2 * PIECE and not self._held:
+            self._held = True
+            self._channel.pause_reading()
+        _wake(self._reading)
+
+    def eof_received(self) -> bool:
+        """The peer sends no more; our side stays open."""
+        self._end()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """A reset is the end of what can be read, never the loss of what was read already."""
         self.broken = exc is not None
-        self._tell()
-        super().connection_lost(None)
+        self._lost = True
+        self._end()
+        _wake(self._writing)
 
+    def pause_writing(self) -> None:
+        """The peer does not take what was sent."""
+        self._choked = True
 
-class Wire:
-    """One connection."""
+    def resume_writing(self) -> None:
+        """It took most of it."""
+        self._choked = False
+        _wake(self._writing)
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        protocol = writer.transport.get_protocol()
-        assert isinstance(protocol, Protocol)
-        self.reader, self.writer, self._protocol = reader, writer, protocol
+    def _end(self) -> None:
+        first, self.ended = not self.ended, True
+        _wake(self._reading)
+        if first and self.abandoned is not None:
+            self.abandoned()
 
-    @property
-    def gone(self) -> asyncio.Future[None]:
-        """Done once the peer has ended its side, or the connection is lost."""
-        return self._protocol.gone
+    async def more(self, seconds: float | None = None) -> None:
+        """Wait until more has come in, or the peer has ended. Raises TimeoutError."""
+        if self.ended:
+            return
+        if self._held:
+            self._held = False
+            self._channel.resume_reading()
+        self._reading = self._loop.create_future()
+        try:
+            await _within(self._reading, seconds)
+        finally:
+            self._reading = None
 
-    @property
-    def broken(self) -> bool:
-        """Whether it was lost rather than ended."""
-        return self._protocol.broken
+    async def head(self, first: re.Pattern[bytes], idle: float, rest: float) -> bytes:
+        """The head of a message, with the empty line that ends it. `first` is what its first line has to be.
+
+        It may begin after `idle` seconds, and then take `rest` seconds.
+        Raises Malformed, TimeoutError, and EOFError when the peer ends before it is whole.
+        """
+        if not self.buffer:
+            await self.more(idle)
+        until = self._loop.time() + rest
+        seen, known = 0, False
+        while True:
+            buffer = self.buffer
+            if end := HEAD_END.search(buffer, max(0, seen - 2)):
+                return self.take(_short(end.end()))
+            if not known and (line := buffer.find(b"\n", seen)) >= 0:
+                known = True
+                if not first.fullmatch(buffer[:line].rstrip(b"\r")):
+                    raise Malformed("this does not begin as a message of HTTP/1.x")
+            seen = _short(len(buffer))
+            if self.ended:
+                raise EOFError("the connection ended within a header" if buffer else "the connection ended")
+            await self.more(until - self._loop.time())
+
+    def take(self, most: int) -> bytes:
+        """What came in, at most so many bytes."""
+        if most >= len(self.buffer):
+            piece = bytes(self.buffer)
+            self.buffer.clear()
+        else:
+            piece = bytes(memoryview(self.buffer)[:most])
+            del self.buffer[:most]
+        return piece
+
+    def write(self, data: bytes) -> None:
+        """Without waiting for the peer: for small things."""
+        self._channel.write(data)
 
     async def send(self, data: bytes) -> None:
         """Raises OSError, TimeoutError when the peer takes nothing for `STALL`."""
-        self.writer.write(data)
-        async with asyncio.timeout(STALL):
-            await self.writer.drain()
+        if not self._lost:
+            self._channel.write(data)
+            if not self._choked:
+                return
+            self._writing = self._loop.create_future()
+            try:
+                await _within(self._writing, STALL)
+            finally:
+                self._writing = None
+        if self._lost:
+            raise ConnectionResetError("the connection is lost")
+
+    def end_writing(self) -> None:
+        """We send no more."""
+        self._channel.write_eof()
 
     def close(self) -> None:
         """What was written is sent still."""
-        self.writer.close()
+        self._channel.close()
 
     def abort(self) -> None:
         """At once: what was not sent yet is dropped."""
-        self.writer.transport.abort()
+        self._channel.abort()
 
     def reset(self) -> None:
         """At once and as an error, which the peer cannot take for a proper end."""
-        raw = self.writer.get_extra_info("socket")
         with suppress(OSError):
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._channel.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.abort()
 
 
-def accept(serve: Callable[[Wire], Coroutine[Any, Any, None]]) -> Callable[[], Protocol]:
-    """A factory for the loop's servers."""
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await serve(Wire(reader, writer))
 
-    return lambda: Protocol(asyncio.StreamReader(PIECE), connected)
+def _expire(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_exception(TimeoutError())
+
+
+async def _within(waiting: asyncio.Future[None], seconds: float | None) -> None:
+    if seconds is None:
+        await waiting
+        return
+    timer = waiting.get_loop().call_later(seconds, _expire, waiting)
+    try:
+        await waiting
+    finally:
+        timer.cancel()
+
+
+def _short(size: int) -> int:
+    if size > HEAD_BYTES:
+        raise Malformed("the header is too long", 431)
+    return size
 
 
 async def connect(target: str) -> Wire:
     """A connection of its own to `host:port`. Raises OSError, TimeoutError."""
     host, _, port = target.rpartition(":")
-    reader = asyncio.StreamReader(PIECE)
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(CONNECT):
-        transport, protocol = await loop.create_connection(lambda: Protocol(reader), host, int(port))
-    return Wire(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
-
-
-async def relay(source: Wire, body: Body, sink: Wire, *, chunked: bool, stall: float | None = None) -> None:
-    """Pass a body on; `stall`: seconds for which the source may be silent.
-
-    Raises EOFError or Malformed when the source breaks off, OSError or TimeoutError when the sink does.
-    """
-    async with aclosing(_pieces(source, body)) as pieces:
-        while True:
-            async with asyncio.timeout(stall):
-                piece = await anext(pieces, None)
-            if piece is None:
-                break
-            await sink.send(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
-    if chunked:
-        await sink.send(b"0\r\n\r\n")
-
-
-async def _pieces(source: Wire, body: Body) -> AsyncGenerator[bytes, None]:
-    if body.framing is Framing.LENGTH:
-        async for piece in _exactly(source, body.length):
-            yield piece
-    elif body.framing is Framing.CHUNKED:
-        while size := _size(await read_line(source.reader)):
-            async for piece in _exactly(source, size):
-                yield piece
-            if await read_line(source.reader):
-                raise Malformed("a chunk is longer than it says")
-        seen = 0
-        while line := await read_line(source.reader):
-            seen += len(line)
-            if seen > TRAILER_BYTES:
-                raise Malformed("the trailers are too long", 431)
-    elif body.framing is Framing.CLOSE:
-        while piece := await source.reader.read(PIECE):
-            yield piece
-        if source.broken:
-            raise EOFError("the connection was lost within a body")
-
-
-async def _exactly(source: Wire, length: int) -> AsyncGenerator[bytes, None]:
-    while length:
-        piece = await source.reader.read(min(length, PIECE))
-        if not piece:
-            raise EOFError("the connection ended within a body")
-        length -= len(piece)
-        yield piece
-
-
-def _size(line: bytes) -> int:
-    digits = line.partition(b";")[0].strip(b" \t")
-    if not digits or len(digits) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
-        raise Malformed("the size of a chunk is no number")
-    return int(digits, 16)
-
-
-async def tunnel(one: Wire, other: Wire) -> None:
-    """Pass bytes both ways until both have ended, or either is lost. Never raises but CancelledError."""
-
-    async def pump(source: Wire, sink: Wire) -> None:
-        while piece := await source.reader.read(PIECE):
-            await sink.send(piece)
-        if source.broken:
-            raise EOFError("the connection was lost")
-        sink.writer.write_eof()
-
-    pumps = [asyncio.ensure_future(pump(one, other)), asyncio.ensure_future(pump(other, one))]
+    raw = socket.socket(
+        socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+    )
     try:
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in pumps:
-            task.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
+        where = (host.strip("[]"), int(port))
+        # On this host a connection is there at once, which the second call finds out.
+        if not NUMERIC.fullmatch(host) or (raw.connect_ex(where) and raw.connect_ex(where)):
+            async with asyncio.timeout(CONNECT):
+                await asyncio.get_running_loop().sock_connect(raw, where)
+        return Wire(raw)
+    except BaseException:
+        raw.close()
+        raise
