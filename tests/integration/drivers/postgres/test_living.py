@@ -90,7 +90,13 @@ async def test_a_server_that_died_beside_its_busy_orphans(place: Place) -> None:
         ):
             await asyncio.sleep(0.01)
         os.kill(place.pid, signal.SIGKILL)
-        assert await place.apply(resource) == outputs
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    assert await place.apply(resource) == outputs
+                    break
+                except Retryable:
+                    await asyncio.sleep(0.05)  # it was still dying when it was asked
         with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
             await computing
         assert orphan not in processes("")
@@ -306,7 +312,7 @@ async def test_the_lock_of_another_process(place: Place, monkeypatch: pytest.Mon
 
 
 def test_wrong_settings(tmp_path: Path) -> None:
-    for settings in ({"port": 1}, {"first_port": "1"}, {"first_port": True}, {"first_port": 26_000}):
+    for settings in ({"port": 1}, {"first_port": "1"}, {"first_port": True}, {"first_port": 32_000}):
         with pytest.raises(InputError) as raised:
             create_by_name("local/postgres", settings, DriverContext(tmp_path, "here"))
         assert raised.value.remedy
