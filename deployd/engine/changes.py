@@ -35,6 +35,8 @@ __all__ = ["ACTS", "answer", "facts_of"]
 
 _RUNNER = RUNNERS[MachineKind.CHANGE]
 _CAPABILITY = "main"
+_TURN = timedelta(seconds=0.05)
+"""A service hears at once that its deployment has ended; this is how long it is waited for at a time."""
 
 
 def facts_of(machine: Machine) -> ChangeFacts:
@@ -121,7 +123,19 @@ async def follow(context: Context, machine: Machine) -> Outcome:
     if any(waiting):
         return Stay()
     ended = await machines.list_many(context.db, machine.world_id, facts.deployments)
+    if await _still_turned(context, ended):
+        return Stay(after=_TURN)
     return _conclude(facts, ended)
+
+
+async def _still_turned(context: Context, ended: Iterable[Machine]) -> bool:
+    """Whether a service has yet to hear that its deployment ended: until then it tells its old address."""
+    for one in ended:
+        service = one.service_id and await machines.get(context.db, one.world_id, one.service_id)
+        turn = service.facts.current if service and isinstance(service.facts, ServiceFacts) else None
+        if turn is not None and turn.deployment_id == one.id:
+            return True
+    return False
 
 
 def _conclude(facts: ChangeFacts, ended: Iterable[Machine]) -> Go:

@@ -10,7 +10,7 @@ import pytest
 
 from deployd.engine.acts import ACTS
 from deployd.engine.context import Context
-from deployd.engine.outcome import Outcome
+from deployd.engine.outcome import Go, Outcome
 from deployd.errors import Conflict, Forbidden, InputError, NotFound, Unauthenticated
 from deployd.model.actor import Actor, Role
 from deployd.model.facts import ChangeFacts
@@ -53,6 +53,27 @@ async def test_a_change_deploys_its_services_and_they_serve(home: House) -> None
     assert history[0].actor == "person:ada"
     assert {one.actor for one in history} == {"person:ada", "deployd"}
     await home.check_whole()
+
+
+async def test_a_change_is_done_when_its_services_serve_what_it_made(
+    database: Database, tmp_path: Path
+) -> None:
+    act, late = ACTS[MachineKind.SERVICE, "follow_deployment"], 0.3
+
+    async def slow(context: Context, machine: Machine) -> Outcome:
+        outcome = await act(context, machine)
+        if isinstance(outcome, Go):
+            await asyncio.sleep(late)
+        return outcome
+
+    acts = {**ACTS, (MachineKind.SERVICE, "follow_deployment"): slow}
+    async with house(database, tmp_path, acts=acts) as home:
+        for run in ("ok", "better"):
+            await home.until((await home.deploy(cart=run)).id, "done")
+            service = await home.service("cart")
+            assert service.state == "serving"
+            assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.{run}"]
+        await home.check_whole()
 
 
 async def test_a_second_deployment_replaces_the_first_and_rollback_goes_back(home: House) -> None:
