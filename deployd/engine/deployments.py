@@ -40,8 +40,8 @@ from deployd.store.commit import Birth, Post
 __all__ = ["ACTS", "answer", "facts_of", "hash_plan"]
 
 _RUNNER = RUNNERS[MachineKind.DEPLOYMENT]
-_LOOKS = 12  # at the health of a new release in one act, so that a quick start is seen at once
-_LOOK_EVERY = 0.15
+_LOOKS = 14  # at the health of a new release in one act, so that a quick start is seen at once
+_LOOK_FIRST, _LOOK_EVERY = 0.03, 0.15  # seconds between them: soon at first, then seldom
 _SLACK = timedelta(seconds=1)  # for looking, beyond the time that the service asked for
 _MARGIN = 1.1  # of a canary's steps, for the same
 
@@ -194,7 +194,7 @@ async def verify(context: Context, machine: Machine) -> Outcome:
         return Go("verified", facts=replace(facts, reason=None))
     for look in range(_LOOKS):
         if look:
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(min(_LOOK_FIRST * 1.5**look, _LOOK_EVERY))
         seen = await deployer.observe(service)
         mine = seen.of(facts.release_id)
         spec = None

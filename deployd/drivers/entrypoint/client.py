@@ -21,7 +21,7 @@ from deployd.errors import Retryable
 
 __all__ = ["Client", "State"]
 
-PROGRAM = Path(proxy.__file__).parent
+PROGRAM = Path(proxy.__file__).parent / "__main__.py"
 PATIENCE = 5.0
 """Seconds for the proxy to start, to end, or to answer before it is taken for stuck and killed."""
 

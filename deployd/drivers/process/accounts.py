@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 from deployd.drivers.process.shim.files import write_whole
 from deployd.errors import Terminal
 
-__all__ = ["FIRST", "LAST", "as_whom", "may_enter", "may_execute", "own_user"]
+__all__ = ["FIRST", "LAST", "as_whom", "known_user", "may_enter", "may_execute", "own_user"]
 
 FIRST, LAST = 61_184, 65_519
 """Numbers that no distribution gives to people; they have no entry in /etc/passwd."""
@@ -22,20 +24,24 @@ def as_whom() -> bool:
     return os.geteuid() == 0
 
 
-def own_user(table: Path, service_id: UUID, services: set[str]) -> int:
+def known_user(table: Path, service_id: UUID) -> int | None:
+    """The number that the service has already, which needs no lock: the table is only replaced as a whole."""
+    return _given(table).get(str(service_id))
+
+
+def own_user(table: Path, service_id: UUID, services: Callable[[], set[str]]) -> int:
     """The service's user number, the same for ever. The caller holds the home's lock.
 
     `services` are those that still have a folder: when all numbers are given away, the others' return.
     Raises Terminal when none is left.
     """
-    given: dict[str, int] = {}
-    if table.exists():
-        given = json.loads(table.read_text(encoding="utf-8"))
+    given = _given(table)
     key = str(service_id)
     if key in given:
         return given[key]
     if len(given) > LAST - FIRST:
-        given = {name: number for name, number in given.items() if name in services}
+        there = services()
+        given = {name: number for name, number in given.items() if name in there}
     taken = set(given.values())
     count = LAST - FIRST + 1
     for step in range(count):
@@ -47,6 +53,14 @@ def own_user(table: Path, service_id: UUID, services: set[str]) -> int:
         f"there is no user number left for another service: {FIRST} to {LAST} are all given",
         remedy=f"Remove the folders of services that are long gone below {table.parent}.",
     )
+
+
+def _given(table: Path) -> dict[str, int]:
+    try:
+        given: dict[str, int] = json.loads(table.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return given
 
 
 def _known(number: int) -> bool:
@@ -63,32 +77,32 @@ def may_enter(folder: Path, user: int | None) -> Path | None:
 
     `user` None is deployd's own.
     """
-    for way in dict.fromkeys(
-        (*reversed(folder.parents), folder, *reversed(folder.resolve().parents), folder.resolve())
-    ):
-        if not way.is_dir() or not _may(way, user, 1):
-            return way
-    return None
+    real = folder.resolve()
+    ways = [*reversed(folder.parents), folder]
+    if real != folder:
+        ways += (*reversed(real.parents), real)
+    return next((way for way in dict.fromkeys(ways) if not _may(way, user, 1, folder=True)), None)
 
 
 def may_execute(file: Path, user: int | None) -> bool:
     """Whether the user can execute this file, its folders included."""
     return (
-        file.is_file()
-        and _may(file, user, 1)
+        _may(file, user, 1, folder=False)
         and may_enter(file.parent, user) is None
         and may_enter(file.resolve().parent, user) is None
     )
 
 
-def _may(path: Path, user: int | None, bit: int) -> bool:
-    """Mode bits for a user without groups (1: enter or execute, 4: read)."""
-    if user is None:
-        return os.access(path, bit)
+def _may(path: Path, user: int | None, bit: int, *, folder: bool) -> bool:
+    """Whether it is a folder, or a file, and has these mode bits for a user without groups (1: execute)."""
     try:
         seen = path.stat()
     except OSError:
         return False
+    if not (stat.S_ISDIR if folder else stat.S_ISREG)(seen.st_mode):
+        return False
+    if user is None:
+        return os.access(path, bit)
     if seen.st_uid == user:
         return bool(seen.st_mode >> 6 & bit)
     if seen.st_gid == user:

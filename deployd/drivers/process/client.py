@@ -17,17 +17,19 @@ import fcntl
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from deployd.drivers.api import ServiceRef
 from deployd.drivers.detached import start_detached
 from deployd.drivers.process import shim
-from deployd.drivers.process.accounts import as_whom, own_user
+from deployd.drivers.process.accounts import as_whom, known_user, own_user
 from deployd.drivers.process.command import port_variables
 from deployd.drivers.process.instance import Start, Status, read_start, read_status, start_text, status_text
 from deployd.drivers.process.ports import choose_ports
@@ -46,7 +48,10 @@ OVERDUE = 5.0
 """Seconds beyond the grace period after which a supervisor that does not end is killed."""
 STOPPED_KEPT = 5
 """Stopped instances whose folders (and logs) stay, for each service."""
-SHIM = Path(shim.__file__).parent
+SHIM = Path(shim.__file__).parent / "__main__.py"
+_QUEUES: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
+"""For each lock file, where threads of this process wait."""
+_QUEUES_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +228,17 @@ class Client:
         """The service's user, which stays its own; None where deployd is not root."""
         if not as_whom():
             return None
+        if (known := known_user(self.home / "users.json", service.service_id)) is not None:
+            return known
         self._prepare_folder(self.home)
         with _locked(self.home / "lock"):
             return self._user(service)
 
     def _user(self, service: ServiceRef) -> int:
-        services = {
-            folder.name for world in self.home.iterdir() if world.is_dir() for folder in _folders(world)
-        }
-        return own_user(self.home / "users.json", service.service_id, services)
+        return own_user(self.home / "users.json", service.service_id, self._services)
+
+    def _services(self) -> set[str]:
+        return {folder.name for world in self.home.iterdir() if world.is_dir() for folder in _folders(world)}
 
     def _give(
         self,
@@ -352,9 +359,27 @@ def _free(file: Path) -> Iterator[bool]:
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
     """Alone among all threads and processes. Raises Retryable when another one keeps it too long."""
+    until = time.monotonic() + LOCK_PATIENCE
+    with _alone_here(file):
+        yield from _locked_there(file, until)
+
+
+@contextmanager
+def _alone_here(file: Path) -> Iterator[None]:
+    """Threads of this process wait in a queue; only other processes are looked for again and again."""
+    with _QUEUES_LOCK:
+        queue = _QUEUES.setdefault(file, threading.Lock())
+    if not queue.acquire(timeout=LOCK_PATIENCE):
+        raise Retryable(f"{file} is held by another thread")
+    try:
+        yield
+    finally:
+        queue.release()
+
+
+def _locked_there(file: Path, until: float) -> Iterator[None]:
     lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        until = time.monotonic() + LOCK_PATIENCE
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

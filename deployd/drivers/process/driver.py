@@ -49,6 +49,8 @@ T = TypeVar("T")
 ROLLOUTS = frozenset({"rolling", "blue-green", "canary", "recreate"})
 PROMPT = 0.4
 """Seconds that a call waits for processes to end before it answers Wait: most end at once."""
+BEGINNING = 0.5
+"""Seconds within which a program need not listen yet: nobody looks through /proc where else it does."""
 
 
 def create(config: Mapping[str, object], context: DriverContext) -> Deployer:
@@ -209,11 +211,12 @@ class ProcessDeployer:
     async def _look_at(self, instance: Instance) -> InstanceStatus:
         start, status = instance.start, instance.status
         answer = None
-        listening: tuple[int, ...] = ()
+        listening: tuple[int, ...] | None = ()
         if instance.alive and status.state == "running" and start.ports:
             answer = await ask(next(iter(start.ports.values())), start.health)
             if answer.refused:
-                listening = await asyncio.to_thread(listens_on, status.pid)
+                begins = time.time() - status.started_at < BEGINNING
+                listening = None if begins else await asyncio.to_thread(listens_on, status.pid)
         seen = judge(instance, answer, listening, time.time())
         if seen.health is Health.HEALTHY and not instance.was_healthy:
             await _blocking(lambda: self.client.note_healthy(instance))

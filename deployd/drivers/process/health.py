@@ -30,9 +30,9 @@ def address(start: Start) -> str | None:
 
 
 def judge(
-    instance: Instance, answer: Answer | None, listening: tuple[int, ...], now: float
+    instance: Instance, answer: Answer | None, listening: tuple[int, ...] | None, now: float
 ) -> InstanceStatus:
-    """`answer`: to what was asked while it ran; `listening`: its ports, as far as these are seen."""
+    """`answer`: to what was asked while it ran; `listening`: its ports that are seen, None while it begins."""
     health, reason = _judge(instance, answer, listening, now)
     start, status = instance.start, instance.status
     return InstanceStatus(
@@ -48,7 +48,7 @@ def judge(
 
 
 def _judge(
-    instance: Instance, answer: Answer | None, listening: tuple[int, ...], now: float
+    instance: Instance, answer: Answer | None, listening: tuple[int, ...] | None, now: float
 ) -> tuple[Health, Reason | None]:
     start, status = instance.start, instance.status
     if not instance.alive:
@@ -75,7 +75,9 @@ def _judge(
     if answer is None:
         return Health.PROGRESSING, _exited(start, status) if status.failures else None
     fresh = status.failures > 0 and answer.refused and up < 5 * STEADY
-    reason = _exited(start, status) if fresh else _unwell(start, answer, listening)
+    if listening is None and not fresh and not instance.was_healthy:
+        return Health.PROGRESSING, None
+    reason = _exited(start, status) if fresh else _unwell(start, answer, listening or ())
     return (Health.DEGRADED if instance.was_healthy else Health.PROGRESSING), reason
 
 

@@ -76,6 +76,9 @@ class Status:
     """Lines that the disk did not take."""
 
 
+REMEMBERED = 1024
+"""Starts that are kept in memory."""
+_READ: dict[Path, tuple[tuple[int, ...], Start]] = {}
 _KEPT = {one.name for one in fields(Start)} - {"handed"}
 
 
@@ -90,13 +93,26 @@ def status_text(status: Status) -> str:
 
 
 def read_start(folder: Path) -> Start | None:
-    """What shall run in this folder; None where nothing was ever meant to."""
+    """What shall run in this folder; None where nothing was ever meant to.
+
+    Ports are given by looking at all of them: each is read once, as its file is only replaced as a whole.
+    """
+    file = folder / "spec.json"
     try:
-        read = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
+        seen = file.stat()
+        version = seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+        was = _READ.get(file)
+        if was is not None and was[0] == version:
+            return was[1]
+        read = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     known = {name: read[name] for name in _KEPT & read.keys()}  # another version may have written more
-    return Start(**{**known, "argv": tuple(read["argv"])})
+    start = Start(**{**known, "argv": tuple(read["argv"])})
+    if len(_READ) >= REMEMBERED:
+        _READ.clear()
+    _READ[file] = version, start
+    return start
 
 
 def read_status(folder: Path) -> Status:

@@ -1,4 +1,4 @@
-"""Run as a folder, without the deployd package around it: `python -I -S …/proxy HOME HOST PORT`."""
+"""Run as a file, without the deployd package around it: `python -I -S …/__main__.py HOME HOST PORT`."""
 
 import os
 import sys

@@ -160,7 +160,7 @@ class Exchange:
 
     async def _read_head(self, upstream: Wire, upload: asyncio.Task[None] | None) -> Response:
         """Raises EOFError, Malformed, TimeoutError of the service's; ConnectionError of the client's."""
-        if upload is None or upload.done():
+        if upload is None or upload.done() or upstream.buffer or upstream.ended:
             return read_response(await upstream.head(STATUS_LINE, ANSWER, ANSWER))
         waiting = asyncio.ensure_future(upstream.more())
         try:

@@ -10,13 +10,27 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .gate import Gate
 
-__all__ = ["Record", "Target", "Way", "read_record", "read_records", "write_record"]
+__all__ = [
+    "Record",
+    "Seen",
+    "Target",
+    "Way",
+    "read_changed",
+    "read_record",
+    "read_records",
+    "write_record",
+]
+
+
+Seen = tuple[tuple[int, ...], "Record | None"]
+"""What shows whether a file was replaced, and the record in it; None: none that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +108,29 @@ def read_record(folder: Path, service_id: str) -> Record | None:
 
 def read_records(folder: Path) -> dict[str, Record]:
     """All of them, by the services' ids."""
+    return {name: one for name, (_, one) in read_changed(folder, {}).items() if one is not None}
+
+
+def read_changed(folder: Path, before: Mapping[str, Seen]) -> dict[str, Seen]:
+    """All files, by the services' ids; only those are read that are not as they were `before`."""
+    found: dict[str, Seen] = {}
     try:
-        names = sorted(one.stem for one in folder.glob("*.json"))
+        with os.scandir(folder) as there:
+            for file in there:
+                name, _, end = file.name.rpartition(".")
+                if end != "json" or name.startswith(".") or not name:
+                    continue
+                try:
+                    seen = file.stat()
+                except FileNotFoundError:
+                    continue
+                version = seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+                was = before.get(name)
+                same = was is not None and was[0] == version
+                found[name] = was if same and was else (version, read_record(folder, name))
     except OSError:
         return {}
-    found = ((name, read_record(folder, name)) for name in names)
-    return {name: record for name, record in found if record is not None}
+    return dict(sorted(found.items()))
 
 
 def _record(raw: dict[str, Any]) -> Record:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .balance import Balance
 from .gate import Gate, is_here
 from .paths import canonical, longest, segments
-from .record import Record, Way, read_records
+from .record import Record, Seen, Way, read_changed
 
 __all__ = ["FRESH", "Found", "Table"]
 
@@ -34,6 +34,7 @@ class Table:
 
     def __init__(self, folder: Path, entry: tuple[str, int]) -> None:
         self._folder, self._entry = folder, entry
+        self._files: dict[str, Seen] = {}
         self._records: dict[str, Record] = {}
         self._ways: dict[tuple[tuple[str, int], str], list[tuple[tuple[str, ...], tuple[str, Way]]]] = {}
         self._balances: dict[str, Balance] = {}
@@ -43,10 +44,13 @@ class Table:
         self._busy: Counter[tuple[str, str]] = Counter()
 
     def load(self) -> None:
-        """Read everything anew."""
+        """Read everything anew that has changed."""
         self._looked = time.monotonic()
         self._seen = self._changed()
-        self._records = read_records(self._folder)
+        before, self._files = self._files, read_changed(self._folder, self._files)
+        if self._files == before and self._ways:
+            return
+        self._records = {name: one for name, (_, one) in self._files.items() if one is not None}
         self._balances = {name: self._balances.get(name, Balance()) for name in self._records}
         self._ways = {}
         self._answers.clear()

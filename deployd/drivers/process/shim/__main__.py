@@ -1,4 +1,4 @@
-"""Run as a folder, without the deployd package around it: `python -I -S …/shim INSTANCE_DIR`."""
+"""Run as a file, without the deployd package around it: `python -I -S …/shim/__main__.py INSTANCE_DIR`."""
 
 import os
 import sys

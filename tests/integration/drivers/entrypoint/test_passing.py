@@ -203,6 +203,18 @@ async def test_expect_continue_is_the_services_to_answer(here: Place) -> None:
         assert (await client.get(path="/nobody", host="nobody.localhost")).status == 404
 
 
+async def test_an_interim_answer_and_a_refusal_in_one(here: Place) -> None:
+    async def refuse(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+        await asyncio.sleep(30)  # whoever waits for more waits in vain
+
+    async with serving(refuse) as service, here.client_after(service) as client:
+        await client.send("PUT / HTTP/1.1\r\nHost: hello.localhost\r\nContent-Length: 5\r\n\r\n")
+        assert await client.head() == "HTTP/1.1 100 Continue"
+        answer = await client.answer()
+        assert (answer.status, answer.body) == (403, b"no")
+
+
 async def test_a_refusal_before_the_body_was_sent_reaches_the_client(here: Place) -> None:
     refuse = saying("too large", status="413 Content Too Large")
     async with serving(refuse) as service, here.client_after(service) as client:

@@ -18,6 +18,7 @@ import asyncio, os, signal, subprocess, sys
 from pathlib import Path
 from uuid import UUID
 from deployd.drivers.api import DriverContext, ReleaseSpec, ServiceRef, TaskSpec, Wait
+from deployd.drivers import detached
 from deployd.drivers.process import client, environments
 from deployd.drivers.process.driver import create
 from deployd.model.spec import BuildSpec, ServiceSpec
@@ -32,7 +33,7 @@ elif point == "while it starts":
     class Popen(subprocess.Popen):
         def communicate(self, *_, **__):
             die()
-    client.subprocess.Popen = Popen
+    detached.subprocess.Popen = Popen
 elif point == "after the start":
     client._await_status = die
 elif point == "before its folders":
