@@ -32,7 +32,7 @@ def address(start: Start) -> str | None:
 def judge(
     instance: Instance, answer: Answer | None, listening: tuple[int, ...] | None, now: float
 ) -> InstanceStatus:
-    """`answer`: to what was asked while it ran; `listening`: its ports that are seen, None while it begins."""
+    """`answer`: to what was asked while it ran; `listening`: its ports as seen, None while it begins."""
     health, reason = _judge(instance, answer, listening, now)
     start, status = instance.start, instance.status
     return InstanceStatus(
