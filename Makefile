@@ -5,7 +5,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help up test check docs schema bench lock clean
+.PHONY: help up test chaos check docs schema bench lock clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ up: .venv/run ## start deployd and deploy examples/shop; ARGS="-d" and others go
 
 test: .venv/dev ## run the tests; ARGS go to pytest
 	@$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+
+chaos: .venv/dev ## die at every await of every scenario: takes long
+	@DEPLOYD_CHAOS=whole $(BIN)/pytest -n 3 --dist worksteal tests/chaos $(ARGS)
 
 check: .venv/dev ## formatting, lint, types, imports, and that generated files are current
 	@$(BIN)/ruff format --check --quiet .
