@@ -149,6 +149,7 @@ async def test_what_nothing_served_before_is_not_reached_afterwards(
         deployment = await one.begun("ok")
         await one.noted("routed 1")
         await one.home.operations.cancel(ADA, deployment.id)
+        await one.home.until(deployment.id, "cancelling", "cancelled")
         one.router.draining = 0
         await one.home.until(deployment.id, "cancelled")
         assert one.journal() == ["made 1", "routed 1", "unrouted: is not served", "removed 1"]
