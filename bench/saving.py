@@ -192,7 +192,7 @@ def results(found: dict[str, list[Change]], by: str) -> list[Result]:
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--by", choices=sorted(TRIGGERS), default="deploy", help="what has deployd deploy (default: deploy)"
+        "--by", choices=sorted(TRIGGERS), default="watch", help="what has deployd deploy (default: watch)"
     )
 
 
