@@ -12,6 +12,7 @@ from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.naming import id_of
 from deployd.engine.outcome import Go, Outcome, Stay
+from deployd.engine.resources import facts_of
 from deployd.errors import Unsupported
 from deployd.machines import RUNNERS
 from deployd.model.actor import ENGINE
@@ -66,12 +67,6 @@ def _settings(offer: Offered, need: ResourceNeed) -> dict[str, object]:
     """What the operator fixed wins over what the developer chose, which wins over the defaults."""
     defaults = {name: one.default for name, one in offer.definition.params.items()}
     return {**defaults, **need.params, **offer.definition.settings}
-
-
-def facts_of(machine: Machine) -> ResourceFacts:
-    """The facts, as a resource's."""
-    assert isinstance(machine.facts, ResourceFacts)
-    return machine.facts
 
 
 # -- planning

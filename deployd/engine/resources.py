@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
 
-from deployd.drivers.api import Done, Failed, ResourceSpec, Wait
+from deployd.drivers.api import Done, Failed, ResourceSpec, Suspends, Wait
 from deployd.engine.context import Context
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.machines import RUNNERS
@@ -85,7 +85,7 @@ async def watch_over(context: Context, machine: Machine) -> Outcome:
     if not await _is_needed(context, machine):
         suspends = await context.suspends(machine.world_id, facts.capability)
         if suspends is not None:
-            return await _rest(context, machine)
+            return await _rest(context, machine, suspends)
     provisioner = await context.provisioner(machine.world_id, facts.capability)
     spec = await _spec(context, machine)
     health = Health.SUSPENDED if facts.suspended else await provisioner.observe(spec)
@@ -130,13 +130,11 @@ async def _is_needed(context: Context, machine: Machine) -> bool:
     return any(one.state not in _IDLE for one in services)
 
 
-async def _rest(context: Context, machine: Machine) -> Outcome:
+async def _rest(context: Context, machine: Machine, suspends: Suspends) -> Outcome:
     """Nothing of it runs, its data is kept."""
     facts = facts_of(machine)
     if facts.suspended:
         return Stay()
-    suspends = await context.suspends(machine.world_id, facts.capability)
-    assert suspends is not None
     progress = await suspends.suspend(await _spec(context, machine))
     if isinstance(progress, Wait):
         return Stay(after=timedelta(seconds=progress.seconds))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from deployd.engine import resources as provided
 from deployd.engine.context import Context
 from deployd.engine.outcome import Go, Outcome, Stay
-from deployd.model.facts import ChangeFacts, ResourceFacts, ServiceFacts
+from deployd.model.facts import ChangeFacts, ServiceFacts
 from deployd.model.machine import Machine
 from deployd.model.reason import Reason
 from deployd.model.state import MachineKind, ResourceState, ServiceState
@@ -22,11 +23,6 @@ _AGAIN = timedelta(seconds=0.5)
 def facts_of(machine: Machine) -> ChangeFacts:
     """The facts, as a change's."""
     assert isinstance(machine.facts, ChangeFacts)
-    return machine.facts
-
-
-def _resource(machine: Machine) -> ResourceFacts:
-    assert isinstance(machine.facts, ResourceFacts)
     return machine.facts
 
 
@@ -63,7 +59,7 @@ async def follow_retirement(context: Context, machine: Machine) -> Outcome:
     resources = await machines.list_kind(context.db, machine.world_id, MachineKind.RESOURCE)
     for one in resources:
         if one.state == ResourceState.FAILED and one.id in facts.deleted:
-            why = _resource(one).reason
+            why = provided.facts_of(one).reason
             reason = Reason(
                 why.code if why else "RESOURCE_UNWELL",
                 f"resource {one.name} could not be deleted" + (f": {why.summary}" if why else ""),
