@@ -26,7 +26,7 @@ class Infrastructure:
 
     async def resource(self, actor: Actor | None, world: str, name: str) -> Machine:
         """The living resource of this name. Raises NotFound with the nearest one."""
-        require(actor, Action.VIEW)
+        require(actor, Action.VIEW, world)
         place = await self.operations.world(actor, world)
         db = self.operations.db
         found = await machines.get_named(db, place.world_id, MachineKind.RESOURCE, name)
@@ -45,7 +45,7 @@ class Infrastructure:
 
         Raises Conflict, NotFound, Unauthenticated, Forbidden.
         """
-        who = require(actor, Action.DELETE_RESOURCE)
+        who = require(actor, Action.DELETE_RESOURCE, world)
         found = await self.resource(actor, world, name)
         assert isinstance(found.facts, ResourceFacts)
         users = await machines.list_many(self.operations.db, found.world_id, found.facts.users)

@@ -64,7 +64,7 @@ class Operations:
         With an idempotency key the same request gives the same change; another request under the same
         key raises Conflict. Raises NotFound, InputError, Unauthenticated, Forbidden.
         """
-        who = require(actor, Action.DEPLOY)
+        who = require(actor, Action.DEPLOY, world)
         place = await self.world(actor, world)
         source = source_of(directory, repository, upload, patch)
         if place.retired_at is not None:
@@ -102,7 +102,7 @@ class Operations:
 
         Raises what `content` raises, NotFound, InputError, Unauthenticated, Forbidden.
         """
-        require(actor, Action.DEPLOY)
+        require(actor, Action.DEPLOY, world)
         place = await self.world(actor, world)
         upload_id = new_id()
         await uploads.add(self.db, place.world_id, upload_id, limited(content))
@@ -110,13 +110,12 @@ class Operations:
 
     async def cancel(self, actor: Actor | None, machine_id: UUID) -> Machine:
         """Ask a change, a deployment or a service to give up what it does."""
-        who = require(actor, Action.CANCEL)
-        return await self._ask(who, await self.machine(actor, machine_id), "cancel")
+        who, machine = await self._reached(actor, Action.CANCEL, machine_id)
+        return await self._ask(who, machine, "cancel")
 
     async def retry(self, actor: Actor | None, machine_id: UUID) -> Machine:
         """Try a failed deployment again as a new one; wake one that waits for its next try."""
-        who = require(actor, Action.RETRY)
-        machine = await self.machine(actor, machine_id)
+        who, machine = await self._reached(actor, Action.RETRY, machine_id)
         if machine.kind is MachineKind.DEPLOYMENT and machine.state == DeploymentState.SUCCEEDED:
             raise Conflict("the deployment succeeded; there is nothing to retry", remedy="Deploy again.")
         if machine.kind not in (MachineKind.DEPLOYMENT, MachineKind.RESOURCE):
@@ -125,8 +124,7 @@ class Operations:
 
     async def approve(self, actor: Actor | None, machine_id: UUID, plan_hash: str) -> Machine:
         """Approve exactly the plan with this hash."""
-        who = require(actor, Action.APPROVE)
-        machine = await self.machine(actor, machine_id)
+        who, machine = await self._reached(actor, Action.APPROVE, machine_id)
         if machine.state not in (ChangeState.AWAITING_APPROVAL, DeploymentState.AWAITING_APPROVAL):
             raise Conflict(f"the {machine.kind} is {machine.state}; it awaits no approval")
         if getattr(machine.facts, "plan_hash", None) != plan_hash:
@@ -137,7 +135,7 @@ class Operations:
         self, actor: Actor | None, world: str, service: str, release_id: UUID | None = None
     ) -> Machine:
         """Ask a service to go back to a release: the one named, or the one before."""
-        who = require(actor, Action.ROLL_BACK)
+        who = require(actor, Action.ROLL_BACK, world)
         machine = await self.service(actor, world, service)
         assert isinstance(machine.facts, ServiceFacts)
         target = release_id or machine.facts.previous
@@ -162,7 +160,7 @@ class Operations:
 
     async def run(self, actor: Actor | None, world: str, service: str) -> Machine:
         """Ask a service with a schedule to run now, once."""
-        who = require(actor, Action.RUN)
+        who = require(actor, Action.RUN, world)
         machine = await self.service(actor, world, service)
         assert isinstance(machine.facts, ServiceFacts)
         if machine.facts.schedule is None:
@@ -177,16 +175,16 @@ class Operations:
     # -- looking
 
     async def worlds(self, actor: Actor | None) -> list[World]:
-        """All worlds."""
-        require(actor, Action.VIEW)
-        return await worlds.list_all(self.db)
+        """All worlds that exist for the actor."""
+        who = require(actor, Action.VIEW, None)
+        return [one for one in await worlds.list_all(self.db) if who.reaches(one.name)]
 
     async def world(self, actor: Actor | None, name: str) -> World:
         """The world of this name. Raises NotFound with the nearest one."""
-        require(actor, Action.VIEW)
+        require(actor, Action.VIEW, name)
         world = await worlds.get(self.db, name)
         if world is None:
-            names = [one.name for one in await worlds.list_all(self.db) if one.retired_at is None]
+            names = [one.name for one in await self.worlds(actor) if one.retired_at is None]
             raise NotFound(f"there is no world {name!r}", remedy=_suggest(name, names))
         return world
 
@@ -203,17 +201,27 @@ class Operations:
         return machine
 
     async def machine(self, actor: Actor | None, machine_id: UUID) -> Machine:
-        """The machine with this id, in any world. Raises NotFound."""
-        places = await self.worlds(actor)
-        machine = await machines.find(self.db, [one.world_id for one in places], machine_id)
+        """The machine with this id, in any world that exists for the actor. Raises NotFound."""
+        _, machine = await self.located(actor, machine_id)
+        return machine
+
+    async def located(self, actor: Actor | None, machine_id: UUID) -> tuple[World, Machine]:
+        """The same, with its world."""
+        places = {one.world_id: one for one in await self.worlds(actor)}
+        machine = await machines.find(self.db, list(places), machine_id)
         if machine is None:
             raise NotFound(f"there is nothing with the id {machine_id}")
-        return machine
+        return places[machine.world_id], machine
 
     # -- how
 
+    async def _reached(self, actor: Actor | None, action: Action, machine_id: UUID) -> tuple[Actor, Machine]:
+        """The machine with this id, if the actor may do this in its world."""
+        world, machine = await self.located(actor, machine_id)
+        return require(actor, action, world.name), machine
+
     async def _ask_service(self, actor: Actor | None, action: Action, world: str, service: str) -> Machine:
-        who = require(actor, action)
+        who = require(actor, action, world)
         machine = await self.service(actor, world, service)
         if machine.state == ServiceState.RETIRING and action is not Action.RETIRE:
             raise Conflict(f"service {service} is retiring", remedy="Cancel that first.")

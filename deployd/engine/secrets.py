@@ -37,7 +37,7 @@ class Secrets:
 
         Raises InputError, NotFound, Unauthenticated, Forbidden.
         """
-        who = require(actor, Action.SET_SECRET)
+        who = require(actor, Action.SET_SECRET, world)
         _check_name(name)
         _check_value(name, value)
         place = await self.operations.world(actor, world)
@@ -46,7 +46,7 @@ class Secrets:
 
     async def unset_secret(self, actor: Actor | None, world: str, name: str) -> ReferredSecret:
         """Forget it; the secret as it was. What runs keeps the value that it was given. Raises NotFound, …"""
-        require(actor, Action.UNSET_SECRET)
+        require(actor, Action.UNSET_SECRET, world)
         _check_name(name)
         place = await self.operations.world(actor, world)
         there = await self.vault.list_secrets(place.world_id)
@@ -61,7 +61,7 @@ class Secrets:
 
     async def list_secrets(self, actor: Actor | None, world: str) -> Sequence[ReferredSecret]:
         """All of the world, by name. Raises NotFound, Unauthenticated, Forbidden."""
-        require(actor, Action.LIST_SECRETS)
+        require(actor, Action.LIST_SECRETS, world)
         place = await self.operations.world(actor, world)
         users = await self._users(place.world_id)
         return [

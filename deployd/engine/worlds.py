@@ -36,7 +36,7 @@ class Worlds:
 
         Raises InputError, Conflict, NotFound, Unauthenticated, Forbidden.
         """
-        require(actor, Action.CREATE_WORLD)
+        require(actor, Action.CREATE_WORLD, name)
         if not _NAME.fullmatch(name):
             raise InputError(
                 f"{name[:80]!r} is no name for a world",
@@ -54,7 +54,7 @@ class Worlds:
 
         Raises InputError, NotFound, Unauthenticated, Forbidden.
         """
-        require(actor, Action.SET_GATES)
+        require(actor, Action.SET_GATES, world)
         place = await self.operations.world(actor, world)
         for name, gate in gates.items():
             _check_gate(name, gate)
@@ -66,7 +66,7 @@ class Worlds:
 
         Raises Conflict, NotFound, Unauthenticated, Forbidden.
         """
-        who = require(actor, Action.RETIRE_WORLD)
+        who = require(actor, Action.RETIRE_WORLD, world)
         place = await self.operations.world(actor, world)
         if place.name in (SYSTEM, "local"):
             raise Conflict(f"world {place.name!r} is deployd's own and stays")

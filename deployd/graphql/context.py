@@ -66,10 +66,11 @@ class Context:
         """What can be asked."""
         return self.api.operations
 
-    def watch_permission(self) -> Callable[[], Awaitable[None]]:
-        """A check for loops that live long: looks anew at who calls, at most every 30 seconds.
+    def watch_permission(self, world: str) -> Callable[[], Awaitable[None]]:
+        """A check for loops that live long: whether who calls may look at this world.
 
-        It raises Unauthenticated or Forbidden once the caller may not look any more.
+        It looks anew at who that is, at most every 30 seconds, and raises Unauthenticated or Forbidden once
+        the caller may not look any more.
         """
         checked = asyncio.get_running_loop().time()
 
@@ -79,7 +80,7 @@ class Context:
             if now - checked >= RECHECK and self.reauthenticate is not None:
                 self.actor = await self.reauthenticate()
                 checked = now
-            require(self.actor, Action.VIEW)
+            require(self.actor, Action.VIEW, world)
 
         return check
 

@@ -178,7 +178,7 @@ class DeploymentSubscription:
         after: After = None,
     ) -> AsyncGenerator[DeploymentEvent, None]:
         context = info.context
-        machine = await context.operations.machine(context.actor, parse_id(id))
+        world, machine = await context.operations.located(context.actor, parse_id(id))
         if machine.kind is not MachineKind.DEPLOYMENT:
             raise NotFound(f"{id} is a {machine.kind}, no deployment")
         head, _ = await worlds.head(context.api.db, machine.world_id)
@@ -186,7 +186,7 @@ class DeploymentSubscription:
         if after is not None:
             start = check_cursor(Cursor.decode(after, machine.world_id), head)
         progress = _Progress(context.api.db, machine, start)
-        async with aclosing(follow(context, machine.world_id, progress.look)) as events:
+        async with aclosing(follow(context, world, progress.look)) as events:
             async for event in events:
                 yield event
                 if event.deployment.finished:

@@ -17,6 +17,7 @@ from deployd.engine.bus import Bus
 from deployd.errors import InputError, PostgresUnavailable
 from deployd.graphql.context import Context
 from deployd.graphql.cursor import Cursor
+from deployd.model.world import World
 from deployd.store.hints import Hint
 
 __all__ = ["check_cursor", "follow", "hinted"]
@@ -68,16 +69,16 @@ async def hinted(bus: Bus, world_id: int) -> AsyncIterator[Wait]:
         stop()
 
 
-async def follow(context: Context, world_id: int, look: Look[T]) -> AsyncGenerator[T, None]:
+async def follow(context: Context, world: World, look: Look[T]) -> AsyncGenerator[T, None]:
     """What `look` finds, looking again at each hint of the world, for as long as the caller may.
 
     A database that is away for less than half a minute only delays it. Raises PostgresUnavailable
     after that, Unauthenticated and Forbidden when the permission ends.
     """
-    may = context.watch_permission()
+    may = context.watch_permission(world.name)
     clock = asyncio.get_running_loop().time
     answered = clock()
-    async with hinted(context.api.bus, world_id) as wait:
+    async with hinted(context.api.bus, world.world_id) as wait:
         while True:
             try:
                 await may()

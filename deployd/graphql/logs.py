@@ -103,7 +103,7 @@ class LogSubscription:
         self, info: Info, world: WorldName, service: ServiceName, after: After = None
     ) -> AsyncGenerator[LogBatch, None]:
         driver, ref = await _logs(info.context, world, service)
-        may = info.context.watch_permission()
+        may = info.context.watch_permission(world)
         page = await driver.read_logs(ref, after, BATCH)
         yield LogBatch.of(page)
         while True:

@@ -46,7 +46,7 @@ class Query(
 
     @resolved(description="The server's version.")
     async def version(self, info: Info) -> str:
-        require(info.context.actor, Action.VIEW)
+        require(info.context.actor, Action.VIEW, None)
         return deployd.__version__
 
 

@@ -146,6 +146,6 @@ class TransitionSubscription:
             cursor = Cursor.behind(found[-1])
             return TransitionBatch.of(found, cursor), len(found) == BATCH
 
-        async with aclosing(follow(context, place.world_id, look)) as batches:
+        async with aclosing(follow(context, place, look)) as batches:
             async for batch in batches:
                 yield batch

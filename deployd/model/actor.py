@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from fnmatch import fnmatchcase
+from uuid import UUID
 
 __all__ = ["ENGINE", "Actor", "Role"]
 
@@ -26,3 +29,13 @@ class Actor:
 
     name: str
     role: Role
+    worlds: tuple[str, ...] | None = None
+    """Patterns of the names of the only worlds that exist for it, as shells have them; None: all."""
+    token_id: UUID | None = None
+    """The token that it came with."""
+    expires_at: datetime | None = None
+    """From when on that does not count any more."""
+
+    def reaches(self, world: str) -> bool:
+        """Whether the world exists for it, whatever it may do there."""
+        return self.worlds is None or any(fnmatchcase(world, one) for one in self.worlds)

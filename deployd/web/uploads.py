@@ -25,10 +25,10 @@ def receive(api: Api, authentication: Authentication) -> Callable[[web.Request],
 
     async def handler(request: web.Request) -> web.Response:
         actor = await authentication.actor(request, request.headers.get("Authorization"))
-        require(actor, Action.DEPLOY)  # before the body is read
         worlds = request.query.getall("world", [])
         if len(worlds) != 1:
             raise InputError("one world is needed", remedy="Send it as `?world=NAME`.")
+        require(actor, Action.DEPLOY, worlds[0])  # before the body is read
         upload = await api.operations.upload(actor, worlds[0], _pieces(request))
         return web.json_response({"upload": str(upload)})
 
