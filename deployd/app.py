@@ -25,7 +25,9 @@ from typing import Any
 from deployd import __version__
 from deployd.drivers import registry
 from deployd.drivers.api import Deployer, DriverContext, Watch
+from deployd.engine.access import Access
 from deployd.engine.acts import ACTS, ANSWERS
+from deployd.engine.auditing import Auditing
 from deployd.engine.bus import Bus
 from deployd.engine.committer import Committer
 from deployd.engine.context import ENTRYPOINT, Context, Driver
@@ -36,16 +38,17 @@ from deployd.engine.secrets import Secrets
 from deployd.engine.worker import Worker
 from deployd.errors import DeploydError, PostgresUnavailable, SettingsError, Unsupported
 from deployd.graphql.context import Api
-from deployd.model.actor import Role
+from deployd.model.actor import ENGINE, Role
 from deployd.model.world import SYSTEM, Capability
 from deployd.postgres.cluster import make_home
 from deployd.settings import Settings
 from deployd.sources.trees import Trees
-from deployd.store import tokens, transitions, uploads, worlds
+from deployd.store import requests, tokens, uploads, worlds
 from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.key import key_in
 from deployd.store.migrator import migrate
+from deployd.store.partitions import ensure_partitions
 from deployd.store.vault import Vault
 from deployd.web.application import application
 from deployd.web.serving import start
@@ -57,7 +60,7 @@ _log = logging.getLogger("deployd")
 _LOCAL = "local"
 _ROUTER = "route:local"
 _PARTITIONS_EVERY = timedelta(hours=12)
-_UPLOADS_KEPT, _UPLOADS_EVERY = timedelta(days=1), timedelta(hours=1)
+_UPLOADS_KEPT, _REQUESTS_KEPT, _SWEEP_EVERY = timedelta(days=1), timedelta(days=7), timedelta(hours=1)
 
 
 class Deployd:
@@ -86,16 +89,18 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         await worlds.add(db, _LOCAL, {"main": Capability("deploy:process")})
         await worlds.add_capability(db, _LOCAL, ENTRYPOINT, Capability(_ROUTER))
         await worlds.add_capability(db, _LOCAL, "data", Capability("local/postgres"))
-        await _ensure_token(db, home)
-        await transitions.ensure_partitions(db)
+        system = await worlds.get(db, SYSTEM)
+        assert system is not None
+        placement = _placement(home)
+        await _ensure_token(db, home, system.world_id, placement)
+        await ensure_partitions(db)
         await stack.enter_async_context(_running(_keep_partitions(db), "partitions"))
-        await stack.enter_async_context(_running(_sweep_uploads(db), "uploads"))
+        await stack.enter_async_context(_running(_sweep(db), "sweeping"))
 
         bus = Bus(db)
         await stack.enter_async_context(bus.running())
         committer = Committer(db, bus.committed)
         await stack.enter_async_context(_finishing(committer))
-        placement = _placement(home)
         drivers = _Drivers(home / "drivers", placement, {_ROUTER: {"port": settings.entrypoint_port}})
         vault = Vault(db, settings.secret_key or key_in(home / "secret.key"))
         context = Context(db, Trees(home / "sources"), placement, drivers.driver, vault)
@@ -116,7 +121,11 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         # What is there now stays: the collector need not look at it again, nor come for every few outcomes.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        yield Deployd(db, operations, worker, Api(operations, db, bus, deployer, Secrets(operations, vault)))
+        auditing = Auditing(db, system.world_id)
+        await stack.enter_async_context(auditing.running())
+        access = Access(operations, system.world_id, bus.revoked)
+        api = Api(operations, db, bus, deployer, Secrets(operations, vault), access, auditing)
+        yield Deployd(db, operations, worker, api)
 
 
 class _Drivers:
@@ -151,7 +160,7 @@ async def _configured(db: Database, drivers: _Drivers) -> list[Driver]:
     return list(made.values())
 
 
-async def _ensure_token(db: Database, home: Path) -> None:
+async def _ensure_token(db: Database, home: Path, system_world_id: int, placement: str) -> None:
     """HOME/token holds a token of the role admin, for whoever may read the file."""
     path = home / "token"
     if path.exists():
@@ -159,9 +168,7 @@ async def _ensure_token(db: Database, home: Path) -> None:
     else:
         token = f"deployd_{secrets.token_urlsafe(32)}"
         _write(path, token + "\n", mode=0o600)
-    system = await worlds.get(db, SYSTEM)
-    assert system is not None
-    await tokens.add(db, system.world_id, "home", Role.ADMIN, token)
+    await tokens.add(db, system_world_id, f"home-{placement}", Role.ADMIN, token, created_by=ENGINE)
 
 
 def _placement(home: Path) -> str:
@@ -186,18 +193,19 @@ async def _keep_partitions(db: Database) -> None:
     while True:
         await asyncio.sleep(_PARTITIONS_EVERY.total_seconds())
         try:
-            await transitions.ensure_partitions(db)
+            await ensure_partitions(db)
         except PostgresUnavailable as error:
             _log.warning("partitions: %s", error)
 
 
-async def _sweep_uploads(db: Database) -> None:
+async def _sweep(db: Database) -> None:
     while True:
         try:
             await uploads.sweep(db, _UPLOADS_KEPT)
+            await requests.forget(db, _REQUESTS_KEPT)
         except PostgresUnavailable as error:
-            _log.warning("uploads: %s", error)
-        await asyncio.sleep(_UPLOADS_EVERY.total_seconds())
+            _log.warning("sweeping: %s", error)
+        await asyncio.sleep(_SWEEP_EVERY.total_seconds())
 
 
 @asynccontextmanager

@@ -15,10 +15,11 @@ import asyncpg
 import pytest
 
 from deployd.model.world import SYSTEM, Capability
-from deployd.store import transitions, worlds
+from deployd.store import worlds
 from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.migrator import migrate
+from deployd.store.partitions import ensure_partitions
 
 _numbers = itertools.count(1)
 
@@ -55,7 +56,7 @@ def postgres() -> Iterator[str]:
         async with Database(at(dsn, "template"), size=1) as db:
             await worlds.add(db, SYSTEM, {})
             await worlds.add(db, "local", {"main": Capability("deploy:process")})
-            await transitions.ensure_partitions(db)
+            await ensure_partitions(db)
         return dsn
 
     try:

@@ -24,13 +24,22 @@ class Bus:
         self._listeners: set[Callable[[Hint], None]] = set()
         self._worlds: set[int] = set()
         self._mail: set[UUID] = set()
+        self._tokens: set[UUID] = set()
         self._pending = asyncio.Event()
+        self.revocations = 0
+        """Raised whenever a token was revoked, or may have been: look again who calls."""
 
     def committed(self, worlds: frozenset[int], mail: frozenset[UUID]) -> None:
         """After a commit of this process."""
         self._tell(Hint(worlds, mail))
         self._worlds |= worlds
         self._mail |= mail
+        self._pending.set()
+
+    def revoked(self, token_id: UUID) -> None:
+        """A token does not count any more, by a statement of this process."""
+        self._tell(Hint(tokens=frozenset({token_id})))
+        self._tokens.add(token_id)
         self._pending.set()
 
     def listen(self, heard: Callable[[Hint], None]) -> Callable[[], None]:
@@ -50,6 +59,8 @@ class Bus:
                 await asyncio.gather(task, return_exceptions=True)
 
     def _tell(self, hint: Hint) -> None:
+        if hint.tokens or hint.lost:
+            self.revocations += 1
         for heard in tuple(self._listeners):
             heard(hint)
 
@@ -57,6 +68,7 @@ class Bus:
         while True:
             await self._pending.wait()
             self._pending.clear()
-            worlds, mail, self._worlds, self._mail = self._worlds, self._mail, set(), set()
-            await hints.send(self._db, worlds, mail)
+            worlds, mail, tokens = self._worlds, self._mail, self._tokens
+            self._worlds, self._mail, self._tokens = set(), set(), set()
+            await hints.send(self._db, worlds, mail, tokens)
             await asyncio.sleep(_PAUSE)

@@ -16,6 +16,7 @@ from uuid import UUID
 from deployd.access.policy import Action, require
 from deployd.engine.birth import birth
 from deployd.engine.committer import Commit
+from deployd.engine.requesting import request_id
 from deployd.engine.wanted import Patch, Repository, check_there, limited, source_of
 from deployd.errors import Conflict, InputError, NotFound
 from deployd.model.actor import Actor
@@ -230,7 +231,7 @@ class Operations:
     async def _ask(self, actor: Actor, machine: Machine, trigger: str, **payload: str) -> Machine:
         """Leave the request in the machine's mailbox; the machine as it was just before."""
         # Should the post be stored twice (its answer was lost), what is born of it is born once.
-        content: Mapping[str, object] = {"request_id": str(new_id()), **payload}
+        content: Mapping[str, object] = {"request_id": str(request_id()), **payload}
         await self.commit.store(posts=(Post(machine.world_id, machine.id, trigger, actor.name, content),))
         return machine
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from deployd.access.policy import Action, require
 from deployd.engine.birth import birth
 from deployd.engine.operations import Operations
+from deployd.engine.requesting import request_id
 from deployd.errors import Conflict, InputError
 from deployd.model.actor import Actor
 from deployd.model.facts import ChangeFacts, Source
-from deployd.model.identifier import new_id
 from deployd.model.machine import Machine
 from deployd.model.world import SYSTEM, Gate, World
 from deployd.store import machines, worlds
@@ -72,7 +72,7 @@ class Worlds:
             raise Conflict(f"world {place.name!r} is deployd's own and stays")
         digest = hashlib.sha256(encode(["retire", str(place.uid)]).encode()).hexdigest()
         facts = ChangeFacts(Source(), digest, who.name, purpose="retire")
-        made = birth(place.world_id, new_id(), facts, who.name)
+        made = birth(place.world_id, request_id(), facts, who.name)
         await self.operations.commit.store(births=(made,))
         change = await machines.get(self.operations.db, place.world_id, made.id)
         assert change is not None

@@ -10,6 +10,7 @@ import strawberry
 
 from deployd.engine.wanted import Patch, Repository
 from deployd.errors import Conflict, InputError
+from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, is_final
 from deployd.graphql.fields import mutation, resolved
@@ -24,7 +25,7 @@ __all__ = ["Change", "ChangeMutation", "ChangeQuery", "DeployInput", "DeployResu
 
 
 @strawberry.type(description="One request, with the deployments that it makes.")
-class Change:
+class Change(MachineAnswer):
     """A machine of that kind."""
 
     machine: strawberry.Private[Machine]
@@ -83,6 +84,11 @@ class Change:
             created_at=machine.created_at,
             updated_at=machine.updated_at,
         )
+
+    @classmethod
+    def project(cls, machine: Machine, world: str) -> Self:
+        """The machine as this type."""
+        return cls.of(machine)
 
     @resolved(description="The deployments that it made, in the order of its plan.")
     async def deployments(self, info: Info) -> list[Deployment]:
@@ -171,7 +177,7 @@ class ChangeQuery:
 class ChangeMutation:
     """Asking for something new."""
 
-    @mutation(description="Deploy a source. The answer comes once that is durable.")
+    @mutation(description="Deploy a source. The answer comes once that is durable.", keyed=False)
     async def deploy(
         self,
         info: Info,

@@ -11,6 +11,8 @@ import strawberry
 
 from deployd.access.policy import Action, require
 from deployd.drivers.api import Deployer
+from deployd.engine.access import Access
+from deployd.engine.auditing import Auditing
 from deployd.engine.bus import Bus
 from deployd.engine.infrastructure import Infrastructure
 from deployd.engine.operations import Operations
@@ -38,6 +40,8 @@ class Api:
     deployer: Callable[[int, str], Awaitable[Deployer]]
     """The deployer behind a world's capability. Raises Unsupported."""
     secrets: Secrets
+    access: Access
+    auditing: Auditing
 
     @property
     def worlds(self) -> Worlds:
@@ -69,17 +73,19 @@ class Context:
     def watch_permission(self, world: str) -> Callable[[], Awaitable[None]]:
         """A check for loops that live long: whether who calls may look at this world.
 
-        It looks anew at who that is, at most every 30 seconds, and raises Unauthenticated or Forbidden once
-        the caller may not look any more.
+        It looks anew at who that is when a token was revoked, and every 30 seconds; it raises
+        Unauthenticated or Forbidden once the caller may not look any more.
         """
-        checked = asyncio.get_running_loop().time()
+        bus = self.api.bus
+        checked, revocations = asyncio.get_running_loop().time(), bus.revocations
 
         async def check() -> None:
-            nonlocal checked
+            nonlocal checked, revocations
             now = asyncio.get_running_loop().time()
-            if now - checked >= RECHECK and self.reauthenticate is not None:
+            due = now - checked >= RECHECK or revocations != bus.revocations
+            if due and self.reauthenticate is not None:
+                checked, revocations = now, bus.revocations  # before the question: one meanwhile asks again
                 self.actor = await self.reauthenticate()
-                checked = now
             require(self.actor, Action.VIEW, world)
 
         return check

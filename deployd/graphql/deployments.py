@@ -12,6 +12,7 @@ import strawberry
 
 from deployd.engine import rollout
 from deployd.errors import NotFound
+from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
 from deployd.graphql.feed import BATCH, check_cursor, follow
@@ -68,7 +69,7 @@ class Release:
 
 
 @strawberry.type(description="One finite attempt to make a service serve a release.")
-class Deployment:
+class Deployment(MachineAnswer):
     """A machine of that kind."""
 
     machine: strawberry.Private[Machine]
@@ -125,6 +126,11 @@ class Deployment:
             created_at=machine.created_at,
             updated_at=machine.updated_at,
         )
+
+    @classmethod
+    def project(cls, machine: Machine, world: str) -> Self:
+        """The machine as this type."""
+        return cls.of(machine)
 
     @resolved(description="Its release; null until that is made.")
     async def release(self, info: Info) -> Release | None:

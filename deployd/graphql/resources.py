@@ -9,6 +9,7 @@ from typing import Annotated, Self, TypeAlias
 import strawberry
 
 from deployd.errors import InputError
+from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Info
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.problem import Problem, attempt, or_none
@@ -25,7 +26,7 @@ ResourceName = Annotated[
 
 
 @strawberry.type(description="A piece of infrastructure in a world. Its outputs' values never come out.")
-class Resource:
+class Resource(MachineAnswer):
     """A machine of that kind."""
 
     machine: strawberry.Private[Machine]
@@ -63,6 +64,11 @@ class Resource:
             created_at=machine.created_at,
             updated_at=machine.updated_at,
         )
+
+    @classmethod
+    def project(cls, machine: Machine, world: str) -> Self:
+        """The machine as this type."""
+        return cls.of(machine, world)
 
     @resolved(description="The names of the services that have it.")
     async def services(self, info: Info) -> list[str]:

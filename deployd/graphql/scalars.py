@@ -11,6 +11,9 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from deployd.access.policy import Action
+from deployd.model.actor import Role
+from deployd.model.audit import Outcome
 from deployd.model.reason import Fault
 from deployd.model.state import (
     ChangeState,
@@ -24,14 +27,17 @@ from deployd.model.state import (
 
 __all__ = [
     "CONFIG",
+    "Action",
     "ChangeState",
     "CursorText",
     "DeploymentState",
     "Fault",
     "Health",
     "MachineKind",
+    "Outcome",
     "Ownership",
     "ResourceState",
+    "Role",
     "ServiceState",
 ]
 
@@ -165,5 +171,60 @@ _describe(
     {
         Fault.FAILED: "The work itself: what was deployed is at fault.",
         Fault.ERRORED: "The machinery that should have done it.",
+    },
+)
+
+_describe(
+    Role,
+    "What an actor may do, each more than the one before.",
+    {
+        Role.VIEWER: "Look.",
+        Role.DEVELOPER: "Deploy, and steer what was deployed.",
+        Role.OPERATOR: "Approve, retire, and look after worlds and resources.",
+        Role.ADMIN: "Everything: tokens, and the server itself.",
+    },
+)
+_describe(
+    Outcome,
+    "What a request came to.",
+    {
+        Outcome.ASKED: "It is under way; or the server ended in the middle of it.",
+        Outcome.DONE: "It was carried out.",
+        Outcome.REFUSED: "The request was wrong, or not permitted.",
+        Outcome.ERRORED: "The machinery failed.",
+    },
+)
+_describe(
+    Action,
+    "What can be done.",
+    {
+        Action.VIEW: "Look.",
+        Action.DEPLOY: "Deploy a source.",
+        Action.PLAN: "See what deploying would do.",
+        Action.CANCEL: "Cancel what is under way.",
+        Action.RETRY: "Try again what failed.",
+        Action.ROLL_BACK: "Go back to a release.",
+        Action.HOLD: "Keep a service, or keep it from a release.",
+        Action.APPROVE: "Approve a plan.",
+        Action.SUSPEND: "Stop a service.",
+        Action.RESUME: "Let a service go on.",
+        Action.RETIRE: "End a service for good.",
+        Action.RUN: "Run a service that has a schedule.",
+        Action.SCALE: "Choose the number of copies of a service.",
+        Action.CREATE_WORLD: "Make a world.",
+        Action.UPDATE_WORLD: "Change what a world can do.",
+        Action.SET_GATES: "Set a world's gates.",
+        Action.RETIRE_WORLD: "End a world.",
+        Action.CREATE_RESOURCE: "Make a resource by hand.",
+        Action.UPDATE_RESOURCE: "Change a resource by hand.",
+        Action.ADOPT_RESOURCE: "Take a resource back that nobody has.",
+        Action.DELETE_RESOURCE: "Delete a resource with its data.",
+        Action.SET_SECRET: "Set a secret.",
+        Action.UNSET_SECRET: "Forget a secret.",
+        Action.LIST_SECRETS: "See the names of secrets.",
+        Action.MANAGE_TOKENS: "Make, see and revoke tokens.",
+        Action.READ_AUDIT: "Read the audit log.",
+        Action.SEE_METRICS: "See the server's metrics.",
+        Action.STOP_SERVER: "Stop the server.",
     },
 )

@@ -9,11 +9,15 @@ from pathlib import Path
 import strawberry
 from graphql import GraphQLError
 from strawberry.types import ExecutionContext
+from strawberry.types.graphql import OperationType
 
 import deployd
 from deployd.access.policy import Action, require
+from deployd.errors import Forbidden, Unauthenticated
+from deployd.graphql.access import AccessMutation, AccessQuery
+from deployd.graphql.audit import AuditQuery
 from deployd.graphql.changes import ChangeMutation, ChangeQuery
-from deployd.graphql.context import Info
+from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import DeploymentQuery, DeploymentSubscription
 from deployd.graphql.fields import resolved
 from deployd.graphql.limits import Limits
@@ -41,6 +45,8 @@ class Query(
     TransitionQuery,
     LogQuery,
     SecretQuery,
+    AccessQuery,
+    AuditQuery,
 ):
     """All roots that ask."""
 
@@ -52,7 +58,13 @@ class Query(
 
 @strawberry.type(description="What can be asked for.")
 class Mutation(
-    ChangeMutation, MachineMutation, ServiceMutation, ResourceMutation, WorldMutation, SecretMutation
+    ChangeMutation,
+    MachineMutation,
+    ServiceMutation,
+    ResourceMutation,
+    WorldMutation,
+    SecretMutation,
+    AccessMutation,
 ):
     """All roots that change something."""
 
@@ -70,6 +82,24 @@ class _Schema(strawberry.Schema):
         mask(None if execution_context is None else execution_context.query, errors)
         for error in errors:
             explain(error)
+        if execution_context is not None:
+            _record_refusals(execution_context, errors)
+
+
+def _record_refusals(execution: ExecutionContext, errors: list[GraphQLError]) -> None:
+    """Those of who only looks; mutations put theirs on record themselves."""
+    context = execution.context
+    for error in errors:
+        cause = error.original_error
+        if (
+            isinstance(cause, Forbidden | Unauthenticated)
+            and isinstance(context, Context)
+            and error.path
+            and execution.graphql_document is not None
+            and execution.operation_type is not OperationType.MUTATION
+        ):
+            actor = "nobody" if context.actor is None else context.actor.name
+            context.api.auditing.refused(actor, str(error.path[0]), None, cause.code, cause.message)
 
 
 SCHEMA = _Schema(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from datetime import datetime
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
 import strawberry
 
 from deployd.engine.secrets import ReferredSecret
 from deployd.errors import InputError
+from deployd.graphql.answers import Answer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.problem import Problem, attempt, or_none
@@ -25,7 +26,7 @@ SecretName = Annotated[
 @strawberry.type(
     description="A value that services can refer to as ${secrets.NAME}. The value never comes out."
 )
-class Secret:
+class Secret(Answer):
     """The engine's ReferredSecret."""
 
     name: str = strawberry.field(description="Its name in its world.")
@@ -40,6 +41,16 @@ class Secret:
         """All of it that can be seen."""
         secret = one.secret
         return cls(name=secret.name, set_at=secret.set_at, set_by=secret.set_by, services=list(one.services))
+
+    def keep(self) -> object:
+        """All of it: one that was unset is not there any more."""
+        return [self.name, self.set_at.isoformat(), self.set_by, self.services]
+
+    @classmethod
+    async def restore(cls, context: Context, kept: Any) -> Self:
+        """As it was then."""
+        name, at, by, services = kept
+        return cls(name=name, set_at=datetime.fromisoformat(at), set_by=by, services=services)
 
 
 SecretResult: TypeAlias = Annotated[
@@ -62,7 +73,9 @@ class SecretQuery:
 class SecretMutation:
     """Setting and unsetting."""
 
-    @mutation(description="Keep a value under a name. Services get it at their next deployment.")
+    @mutation(
+        description="Keep a value under a name. Services get it at their next deployment.", hidden=["value"]
+    )
     async def set_secret(
         self,
         info: Info,

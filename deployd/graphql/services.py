@@ -9,6 +9,7 @@ from typing import Annotated, Self, TypeAlias
 import strawberry
 
 from deployd.errors import InputError, NotFound
+from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, Release, load_release
 from deployd.graphql.fields import mutation, resolved
@@ -27,7 +28,7 @@ First = Annotated[int, strawberry.argument(description=f"How many at most, 1 to 
 
 
 @strawberry.type(description="A unit of software in a world.")
-class Service:
+class Service(MachineAnswer):
     """A machine of that kind."""
 
     machine: strawberry.Private[Machine]
@@ -87,6 +88,11 @@ class Service:
             created_at=machine.created_at,
             updated_at=machine.updated_at,
         )
+
+    @classmethod
+    def project(cls, machine: Machine, world: str) -> Self:
+        """The machine as this type."""
+        return cls.of(machine, world)
 
     @resolved(description="The release that it serves.")
     async def serving(self, info: Info) -> Release | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
 import strawberry
 
 from deployd.errors import InputError, NotFound
+from deployd.graphql.answers import Answer
 from deployd.graphql.changes import Change, DeployResult
-from deployd.graphql.context import Info
+from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.problem import Problem, attempt, or_none
@@ -43,7 +44,7 @@ class Gate:
 
 
 @strawberry.type(description="A named place that services run in.")
-class World:
+class World(Answer):
     """The model's World."""
 
     model: strawberry.Private[words.World]
@@ -72,6 +73,15 @@ class World:
                 for name, each in one.capabilities.items()
             ],
         )
+
+    def keep(self) -> object:
+        """Its name: it may have another one's by now, and then that one is meant."""
+        return self.name
+
+    @classmethod
+    async def restore(cls, context: Context, kept: Any) -> Self:
+        """The world of that name."""
+        return cls.of(await context.operations.world(context.actor, kept))
 
     @resolved(description="Its living services, by name.")
     async def services(self, info: Info) -> list[Service]:

@@ -31,15 +31,19 @@ class Hint:
 
     worlds: frozenset[int] = frozenset()
     mail: frozenset[UUID] = frozenset()
+    tokens: frozenset[UUID] = frozenset()
+    """Which were revoked."""
     lost: bool = False
 
 
 _decoder = msgspec.json.Decoder(Hint)
 
 
-async def send(db: Database, worlds: Iterable[int], mail: Iterable[UUID]) -> None:
+async def send(
+    db: Database, worlds: Iterable[int], mail: Iterable[UUID], tokens: Iterable[UUID] = ()
+) -> None:
     """Tell every process. Best effort: errors are swallowed, since every reader polls as well."""
-    payload = msgspec.json.encode(Hint(frozenset(worlds), frozenset(mail)))
+    payload = msgspec.json.encode(Hint(frozenset(worlds), frozenset(mail), frozenset(tokens)))
     if len(payload) > _PAYLOAD_LIMIT:
         payload = msgspec.json.encode(Hint(lost=True))
     try:

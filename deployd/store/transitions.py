@@ -1,8 +1,8 @@
-"""The transitions of a world, read on from a cursor, and the partitions that keep them."""
+"""The transitions of a world, read on from a cursor."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -13,9 +13,7 @@ from deployd.model.state import MachineKind
 from deployd.store.codec import decode
 from deployd.store.database import Database
 
-__all__ = ["ensure_partitions", "read", "read_of"]
-
-MONTHS_AHEAD = 3
+__all__ = ["read", "read_of"]
 
 
 def _transition(row: asyncpg.Record) -> Transition:
@@ -45,35 +43,3 @@ async def read_of(
     """The same of one machine."""
     rows = await db.fetch("read_transitions_of", world_id, machine_id, seq, at, limit)
     return [_transition(row) for row in rows]
-
-
-async def ensure_partitions(db: Database, now: datetime | None = None) -> list[str]:
-    """Partitions for this month and the next three exist; the names of those made.
-
-    A month whose rows already fell into the default partition is left there: Postgres refuses it, and
-    nothing is lost. Safe to call from several processes at once.
-    """
-    now = now or datetime.now(UTC)
-    there = {row["name"] for row in await db.fetch("partitions")}
-    made: list[str] = []
-    for ahead in range(MONTHS_AHEAD + 1):
-        first = _month(now, ahead)
-        name = f"transitions_{first:%Y_%m}"
-        if name in there:
-            continue
-        try:
-            await db.pool.execute(
-                f"create table if not exists {name} partition of transitions"
-                f" for values from ('{first:%Y-%m-%d}+00') to ('{_month(now, ahead + 1):%Y-%m-%d}+00')"
-            )
-        except (asyncpg.CheckViolationError, asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
-            continue
-        except asyncpg.InvalidObjectDefinitionError:
-            continue  # another process made it under our eyes
-        made.append(name)
-    return made
-
-
-def _month(now: datetime, ahead: int) -> datetime:
-    months = now.year * 12 + now.month - 1 + ahead
-    return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)

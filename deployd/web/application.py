@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from deployd.errors import DeploydError
 from deployd.graphql.context import Api
-from deployd.web.authentication import Authentication
+from deployd.web.authentication import ACTOR, Authentication
 from deployd.web.graphql import View
 from deployd.web.guard import LARGEST, LOOPBACK_HOSTS, UPLOADS, guard, secure
 from deployd.web.health import live, ready
@@ -19,9 +20,16 @@ def application(
     api: Api, *, trust_loopback: bool, allowed_hosts: frozenset[str] = LOOPBACK_HOSTS
 ) -> web.Application:
     """The application. `trust_loopback`: calls from this machine need no token, and may do everything."""
-    app = web.Application(middlewares=[errors_as_problems, guard(allowed_hosts)], client_max_size=LARGEST)
+
+    def refused(request: web.Request, error: DeploydError) -> None:
+        who = request.get(ACTOR) or f"nobody at {request.remote}"
+        api.auditing.refused(who, f"{request.method} {request.path}", None, error.code, error.message)
+
+    app = web.Application(
+        middlewares=[errors_as_problems(refused), guard(allowed_hosts)], client_max_size=LARGEST
+    )
     authentication = Authentication(api.db, trust_loopback)
-    view = View(api, authentication)
+    view = View(api, authentication, refused)
     app.router.add_post("/graphql", view.post)
     app.router.add_get("/graphql", view.get, allow_head=False)
     app.router.add_post(UPLOADS, receive(api, authentication))

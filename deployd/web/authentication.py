@@ -15,7 +15,10 @@ from deployd.model.actor import Actor, Role
 from deployd.store import tokens
 from deployd.store.database import Database
 
-__all__ = ["Authentication"]
+__all__ = ["ACTOR", "Authentication"]
+
+ACTOR = web.RequestKey("ACTOR", str)
+"""Under which a request keeps the name of who sent it, once that is known."""
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]{1,512}=*) *", re.IGNORECASE)
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
@@ -38,9 +41,12 @@ class Authentication:
                 raise Unauthenticated(
                     "the token is not valid", remedy="Check DEPLOYD_TOKEN, or ask for a new one."
                 )
+            request[ACTOR] = actor.name
             return actor
         if self.trust_loopback and _is_local(request):
-            return Actor(f"local:{_login()}", Role.ADMIN)
+            actor = Actor(f"local:{_login()}", Role.ADMIN)
+            request[ACTOR] = actor.name
+            return actor
         raise Unauthenticated(
             "a token is needed", remedy="Send `Authorization: Bearer TOKEN`, or set DEPLOYD_TOKEN."
         )

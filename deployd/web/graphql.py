@@ -22,7 +22,7 @@ from deployd.graphql.schema import SCHEMA
 from deployd.model.actor import Actor
 from deployd.web.authentication import Authentication
 from deployd.web.guard import LARGEST
-from deployd.web.problem import answer
+from deployd.web.problem import Refused, answer
 from deployd.web.protocol import TransportHandler
 
 __all__ = ["View"]
@@ -37,7 +37,8 @@ class View(GraphQLView[Context, None]):
 
     graphql_transport_ws_handler_class = TransportHandler
 
-    def __init__(self, api: Api, authentication: Authentication) -> None:
+    def __init__(self, api: Api, authentication: Authentication, refused: Refused) -> None:
+        """`refused` is told of everybody who is not let in by a websocket."""
         super().__init__(
             schema=SCHEMA,
             graphql_ide=None,
@@ -47,6 +48,7 @@ class View(GraphQLView[Context, None]):
         )
         self._api = api
         self._authentication = authentication
+        self._refused = refused
         self._sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
 
     async def post(self, request: web.Request) -> web.StreamResponse:
@@ -83,9 +85,13 @@ class View(GraphQLView[Context, None]):
         async def reauthenticate() -> Actor:
             params = context.connection_params or {}
             given = params.get("authorization", authorization)
-            if given is not None and not isinstance(given, str):
-                raise Unauthenticated("`authorization` is no text", remedy='Send "Bearer TOKEN".')
-            return await self._authentication.actor(request, given)
+            try:
+                if given is not None and not isinstance(given, str):
+                    raise Unauthenticated("`authorization` is no text", remedy='Send "Bearer TOKEN".')
+                return await self._authentication.actor(request, given)
+            except Unauthenticated as error:
+                self._refused(request, error)
+                raise
 
         context.reauthenticate = reauthenticate
         return context

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from deployd.access.policy import Action, require
-from deployd.errors import InputError
+from deployd.errors import DeploydError, InputError
 from deployd.graphql.context import Api
+from deployd.model.audit import Outcome
 from deployd.web.authentication import Authentication
 
 __all__ = ["receive"]
@@ -29,7 +30,15 @@ def receive(api: Api, authentication: Authentication) -> Callable[[web.Request],
         if len(worlds) != 1:
             raise InputError("one world is needed", remedy="Send it as `?world=NAME`.")
         require(actor, Action.DEPLOY, worlds[0])  # before the body is read
-        upload = await api.operations.upload(actor, worlds[0], _pieces(request))
+        place = await api.operations.world(actor, worlds[0])
+        entry = await api.auditing.asked(actor.name, "upload", place.world_id, {"world": worlds[0]})
+        try:
+            upload = await api.operations.upload(actor, worlds[0], _pieces(request))
+        except (DeploydError, web.HTTPException) as error:
+            code = error.code if isinstance(error, DeploydError) else f"HTTP_{error.status}"
+            await api.auditing.ended(entry, Outcome.REFUSED, code, str(error))
+            raise
+        await api.auditing.ended(entry, Outcome.DONE)
         return web.json_response({"upload": str(upload)})
 
     return handler

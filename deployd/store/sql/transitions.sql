@@ -14,4 +14,4 @@ order by seq limit $5;
 
 -- name: partitions
 select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
-where i.inhparent = 'transitions'::regclass;
+where i.inhparent = $1::text::regclass;

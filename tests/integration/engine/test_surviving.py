@@ -26,12 +26,13 @@ from deployd.model.facts import DeploymentFacts
 from deployd.model.machine import Machine
 from deployd.model.state import MachineKind
 from deployd.model.world import Capability
-from deployd.store import commit, machines, transitions, workers, worlds
+from deployd.store import commit, machines, workers, worlds
 from deployd.store.commit import Applied, Batch, Post
 from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.hints import Hint
 from deployd.store.migrator import migrate
+from deployd.store.partitions import ensure_partitions
 from tests.house import ADA, House, context, house
 
 RELEASE = (MachineKind.DEPLOYMENT, "release")
@@ -232,7 +233,7 @@ async def test_postgres_lost_in_the_middle(number: int) -> None:
         await migrate(dsn)
         async with Database(dsn) as db:
             await worlds.add(db, "local", {"main": Capability("deploy:process")})
-            await transitions.ensure_partitions(db)
+            await ensure_partitions(db)
             async with house(db, path) as home:
                 changes = []
                 for number_ in range(6):

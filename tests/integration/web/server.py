@@ -24,6 +24,8 @@ from deployd.drivers.api import (
     ServiceRef,
     Supports,
 )
+from deployd.engine.access import Access
+from deployd.engine.auditing import Auditing
 from deployd.engine.birth import birth
 from deployd.engine.bus import Bus
 from deployd.engine.committer import Committer
@@ -34,6 +36,7 @@ from deployd.graphql.context import Api
 from deployd.model.facts import DeploymentFacts, Facts, ServiceFacts, Source
 from deployd.model.identifier import new_id
 from deployd.model.spec import ServiceSpec
+from deployd.model.world import SYSTEM
 from deployd.store import machines, worlds
 from deployd.store.commit import Birth, Step
 from deployd.store.database import Database
@@ -219,10 +222,15 @@ async def serve(
     world = await worlds.get(db, "local")
     assert world is not None
     operations = Operations(db, committer, "here")
-    api = Api(operations, db, bus, find, Secrets(operations, Vault(db, b"k" * 32)))
+    await worlds.add(db, SYSTEM, {})
+    system = await worlds.get(db, SYSTEM)
+    assert system is not None
+    access, auditing = Access(operations, system.world_id, bus.revoked), Auditing(db, system.world_id)
+    api = Api(operations, db, bus, find, Secrets(operations, Vault(db, b"k" * 32)), access, auditing)
     app = application(api, trust_loopback=trust_loopback, allowed_hosts=LOOPBACK_HOSTS)
     try:
         async with (
+            auditing.running(),
             await start(app, "127.0.0.1", 0) as running,
             aiohttp.ClientSession() as session,
         ):

@@ -1,0 +1,98 @@
+"""Pages as Relay has them, forward only: https://relay.dev/graphql/connections.htm
+
+A cursor is opaque. Behind it is a position in an order, not a number of rows, so that what is added or taken
+away meanwhile neither repeats nor hides anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, Self, TypeVar
+
+import msgspec
+import strawberry
+
+from deployd.errors import InputError
+from deployd.graphql.scalars import CursorText
+
+__all__ = ["AfterItem", "Connection", "Edge", "PageInfo", "decode", "encode"]
+
+N = TypeVar("N")
+M = TypeVar("M")
+
+_LONGEST = 1024
+
+AfterItem = Annotated[
+    CursorText | None, strawberry.argument(description="Go on behind this item: a cursor of the same list.")
+]
+
+
+@strawberry.type(description="Where a page ends.")
+class PageInfo:
+    """Relay's."""
+
+    has_next_page: bool = strawberry.field(description="Whether there is more behind it.")
+    has_previous_page: bool = strawberry.field(description="Whether something came before it.")
+    start_cursor: CursorText | None = strawberry.field(description="Of its first item; null without one.")
+    end_cursor: CursorText | None = strawberry.field(description="Of its last item: go on behind it.")
+
+
+@strawberry.type(description="An item of a page.")
+class Edge(Generic[N]):
+    """Relay's."""
+
+    node: N = strawberry.field(description="The item.")
+    cursor: CursorText = strawberry.field(description="Its place in the list.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[N]):
+    """Relay's, with the items themselves beside the edges."""
+
+    edges: list[Edge[N]] = strawberry.field(description="The items with their places.")
+    nodes: list[N] = strawberry.field(description="The items alone.")
+    page_info: PageInfo = strawberry.field(description="Where the page ends.")
+
+    @classmethod
+    def of(
+        cls,
+        found: Sequence[M],
+        first: int,
+        node: Callable[[M], N],
+        place: Callable[[M], Sequence[object]],
+        after: str | None,
+    ) -> Self:
+        """A page of at most `first` of those found; whoever read asked for one more."""
+        page = found[:first]
+        edges = [Edge(node=node(one), cursor=CursorText(encode(place(one)))) for one in page]
+        return cls(
+            edges=edges,
+            nodes=[one.node for one in edges],
+            page_info=PageInfo(
+                has_next_page=len(found) > first,
+                has_previous_page=after is not None,
+                start_cursor=edges[0].cursor if edges else None,
+                end_cursor=edges[-1].cursor if edges else None,
+            ),
+        )
+
+
+def encode(place: Sequence[object]) -> str:
+    """The text that clients keep: base64url of a JSON array."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(list(place))).rstrip(b"=").decode()
+
+
+def decode(text: str, shape: Any) -> Any:
+    """The place that `encode` wrote, as a tuple of this shape. Raises InputError for anything else."""
+    try:
+        if len(text) > _LONGEST:
+            raise ValueError
+        content = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
+        return msgspec.json.decode(content, type=shape)
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise InputError(
+            f"{text[:80]!r} is no cursor of this list",
+            remedy="Send a cursor as this list gave it, or none to begin anew.",
+        ) from None
