@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     _worlds(verb)
     _resources(verb)
     _secrets(verb)
+    _access(verb)
     verb("version", "looking:version", "say the version of this program and of the server")
     return top
 
@@ -224,6 +225,47 @@ def _secrets(verb: Verb) -> None:
     forgotten.add_argument("name", metavar="NAME")
 
 
+def _access(verb: Verb) -> None:
+    part = _parts(verb("token", "tokens:list_", "make, list and revoke tokens"))
+    create = part(
+        "create",
+        "tokens:create",
+        "make a token",
+        "Makes a token for a program or a person. Its value is shown once, alone on stdout.",
+    )
+    create.add_argument("name", metavar="NAME")
+    create.add_argument(
+        "--role",
+        choices=("viewer", "developer", "operator", "admin"),
+        default="developer",
+        help="what it may do (developer)",
+    )
+    create.add_argument(
+        "--only",
+        action="append",
+        metavar="WORLD",
+        help="only this world exists for it, or those of a pattern such as 'preview-*'; may be repeated",
+    )
+    create.add_argument(
+        "--expires", type=_duration, metavar="TIME", help="how long it counts: 12h, 30d (else until revoked)"
+    )
+    listed = part("list", "tokens:list_", "list them, and when each was last used")
+    listed.add_argument("--all", action="store_true", help="those too that were revoked or have expired")
+    part("revoke", "tokens:revoke", "it counts no more, from now on").add_argument("name", metavar="NAME")
+    can_i = verb(
+        "can-i",
+        "permission:can_i",
+        "say whether you may do something",
+        "Says whether you may do something in the world; without an action, all that you may. "
+        "Ends with 4 where you may not.",
+    )
+    can_i.add_argument("action", nargs="?", metavar="ACTION", help="such as deploy, approve, set-secret")
+    audit = verb("audit", "permission:audit", "show who asked for what, newest first")
+    audit.add_argument("--actor", metavar="NAME", help="only what this one asked, such as token:ci")
+    audit.add_argument("--everywhere", action="store_true", help="of all worlds, and what belongs to none")
+    audit.add_argument("-n", "--limit", type=_count, default=50, metavar="N", help="how many at most (50)")
+
+
 def _machine(one: argparse.ArgumentParser) -> None:
     one.add_argument("id", metavar="ID", help="its id, or a service's name for that one's latest deployment")
 
@@ -238,6 +280,14 @@ def _services(one: argparse.ArgumentParser) -> None:
 
 def _no_wait(one: argparse.ArgumentParser) -> None:
     one.add_argument("--no-wait", action="store_true", help="return as soon as it is asked for")
+
+
+def _duration(text: str) -> int:
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number, unit = text[:-1], text[-1:]
+    if not (unit in units and number.isascii() and number.isdecimal() and int(number) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: write 90s, 15m, 12h or 30d")
+    return int(number) * units[unit]
 
 
 def _count(text: str) -> int:

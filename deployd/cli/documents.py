@@ -173,3 +173,32 @@ STEER = {
 }}"""
     for verb in ("suspend", "resume", "retire", "run")
 }
+
+_TOKEN = "{ name role worlds createdAt createdBy expiresAt lastUsedAt revokedAt revokedBy }"  # noqa: S105 - fields
+
+TOKENS = f"query Tokens($ended: Boolean!) {{ tokens(ended: $ended) {_TOKEN} }}"
+
+CREATE_TOKEN = f"""mutation CreateToken($name: String!, $role: Role!, $worlds: [String!], $seconds: Int) {{
+  createToken(name: $name, role: $role, worlds: $worlds, seconds: $seconds) {{
+    __typename ... on CreatedToken {{ value token {_TOKEN} }} {_PROBLEM}
+  }}
+}}"""
+
+REVOKE_TOKEN = f"""mutation RevokeToken($name: String!) {{
+  revokeToken(name: $name) {{ __typename ... on Token {_TOKEN} {_PROBLEM} }}
+}}"""
+
+VIEWER = "{ viewer { name role worlds expiresAt } }"
+
+ACTIONS = '{ __type(name: "Action") { enumValues { name description } } }'
+
+CAN_I = """query CanI($action: Action!, $world: String) {
+  canI(action: $action, world: $world) { allowed reason remedy }
+}"""
+
+AUDIT = """query Audit($world: String, $actor: String, $first: Int!, $after: Cursor) {
+  audit(world: $world, actor: $actor, first: $first, after: $after) {
+    nodes { id at actor action world arguments outcome endedAt code message }
+    pageInfo { hasNextPage endCursor }
+  }
+}"""

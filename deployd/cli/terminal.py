@@ -98,6 +98,10 @@ class Console:
         """The one document of a verb that is not live."""
         print(json.dumps(content, ensure_ascii=False, indent=2), file=self.out, flush=True)
 
+    def note(self, text: str) -> None:
+        """A word beside the result, for whoever looks: on stderr, so that a pipe has the result alone."""
+        self.err.write(f"{text}\n")
+
     def complain(self, block: str) -> None:
         """An `error_block`, its first line standing out."""
         first, newline, rest = block.partition("\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -81,7 +80,7 @@ async def _once(
         )
         return Problem.of(wrong, ["idempotencyKey"])
     db = context.api.db
-    digest = hashlib.sha256(encode([name, given]).encode()).hexdigest()
+    digest = context.api.secrets.vault.digest(encode([name, given]))  # there may be a secret among them
     system = await worlds.get(db, SYSTEM)
     assert system is not None
     while True:
