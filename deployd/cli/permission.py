@@ -14,6 +14,7 @@ from deployd.cli.progress import word
 from deployd.cli.render import table
 from deployd.cli.session import client_of, console_of
 from deployd.cli.terminal import Console, clean, cut
+from deployd.cli.tokens import where
 from deployd.errors import InputError
 
 __all__ = ["audit", "can_i"]
@@ -53,8 +54,7 @@ async def _all(console: Console, client: Client, world: str, actions: dict[str, 
     if console.json:
         console.document({"viewer": viewer, "actions": {name: one["allowed"] for name, one in said.items()}})
         return ExitCode.DONE
-    where = "all worlds" if viewer["worlds"] is None else f"the worlds {', '.join(viewer['worlds'])}"
-    console.say(f"{viewer['name']} is {word(viewer['role'])} in {where}; in world {world}:")
+    console.say(f"{viewer['name']} is {word(viewer['role'])} in {where(viewer['worlds'])}; in world {world}:")
     for name, one in said.items():
         mark = console.paint("yes", "green") if one["allowed"] else console.paint("no ", "red")
         console.say(f"  {mark} {name:<16} {console.paint(actions[name]['description'], 'dim')}")
@@ -63,8 +63,8 @@ async def _all(console: Console, client: Client, world: str, actions: dict[str, 
 
 async def _ask(client: Client, action: str, world: str) -> Json:
     """What belongs to no world is asked so: the policy itself knows which that is."""
-    where = None if action in ("MANAGE_TOKENS", "STOP_SERVER", "SEE_METRICS") else world
-    answer: Json = (await client.query(documents.CAN_I, {"action": action, "world": where}))["canI"]
+    place = None if action in ("MANAGE_TOKENS", "STOP_SERVER", "SEE_METRICS") else world
+    answer: Json = (await client.query(documents.CAN_I, {"action": action, "world": place}))["canI"]
     return answer
 
 

@@ -13,7 +13,7 @@ from deployd.cli.progress import word
 from deployd.cli.render import age, table
 from deployd.cli.session import client_of, console_of
 
-__all__ = ["create", "list_", "revoke"]
+__all__ = ["create", "list_", "revoke", "where"]
 
 
 async def create(options: Options, arguments: argparse.Namespace) -> int:
@@ -75,9 +75,15 @@ async def revoke(options: Options, arguments: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
+def where(worlds: list[str] | None) -> str:
+    """In which worlds a token counts."""
+    if worlds is None:
+        return "all worlds"
+    return f"world{'' if len(worlds) == 1 else 's'} {', '.join(worlds)}"
+
+
 def _may(token: Json) -> str:
-    where = "all worlds" if token["worlds"] is None else f"the worlds {', '.join(token['worlds'])}"
-    return f"{word(token['role'])} in {where}"
+    return f"{word(token['role'])} in {where(token['worlds'])}"
 
 
 def _expires(token: Json) -> str:

@@ -15,6 +15,7 @@ from deployd.graphql.fields import resolved
 from deployd.graphql.problem import take
 from deployd.graphql.scalars import Outcome
 from deployd.model import audit
+from deployd.model.world import SYSTEM
 
 __all__ = ["AuditEntry", "AuditQuery"]
 
@@ -77,7 +78,8 @@ class AuditQuery:
         found = await context.api.access.read_audit(
             context.actor, before, take(first, PAGE) + 1, world=world, by=actor
         )
-        names = {one.world_id: one.name for one in await context.operations.worlds(context.actor)}
+        there = await context.operations.worlds(context.actor)
+        names = {one.world_id: one.name for one in there if one.name != SYSTEM}
         return Connection.of(
             found,
             first,
