@@ -20,6 +20,7 @@ from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
 from deployd.graphql.machines import MachineMutation
 from deployd.graphql.masking import mask
+from deployd.graphql.observing import Observing
 from deployd.graphql.problem import explain
 from deployd.graphql.resources import ResourceMutation, ResourceQuery
 from deployd.graphql.scalars import CONFIG
@@ -73,7 +74,7 @@ class _Schema(strawberry.Schema):
 
 
 SCHEMA = _Schema(
-    query=Query, mutation=Mutation, subscription=Subscription, extensions=[Limits], config=CONFIG
+    query=Query, mutation=Mutation, subscription=Subscription, extensions=[Observing, Limits], config=CONFIG
 )
 
 

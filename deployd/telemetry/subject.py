@@ -1,0 +1,58 @@
+"""What the present task works at: the machine of an act, or a request; so that logs and traces can say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import UUID
+
+from deployd.model.facts import ChangeFacts, DeploymentFacts
+from deployd.model.machine import Machine
+from deployd.model.state import MachineKind
+
+__all__ = ["ACTING", "ASKING", "WORLDS", "Asking", "change_of", "name_of", "trace_of"]
+
+
+@dataclass(slots=True)
+class Asking:
+    """One HTTP request."""
+
+    trace_id: str
+    """32 hexadecimal digits: the caller's own, where it sent one."""
+    span_id: str
+    """16 of them: of the span that is the request."""
+    name: str = "request"
+    """What is asked for, once that is known."""
+
+    @property
+    def traceparent(self) -> str:
+        """As W3C's Trace Context writes it."""
+        return f"00-{self.trace_id}-{self.span_id}-01"
+
+
+ACTING: ContextVar[Callable[[], Machine] | None] = ContextVar("deployd_acting", default=None)
+"""Tells the machine that this task holds, as it is now."""
+ASKING: ContextVar[Asking | None] = ContextVar("deployd_asking", default=None)
+WORLDS: dict[int, str] = {}
+"""The names of all worlds that were ever read."""
+
+
+def name_of(machine: Machine) -> str | None:
+    """What people know it as: for a deployment its service."""
+    facts = machine.facts
+    if isinstance(facts, DeploymentFacts):
+        return facts.service
+    return None if isinstance(facts, ChangeFacts) else facts.name
+
+
+def change_of(machine: Machine) -> UUID | None:
+    """The change that it belongs to."""
+    return machine.id if machine.kind is MachineKind.CHANGE else machine.change_id
+
+
+def trace_of(machine: Machine) -> UUID | None:
+    """Its trace, whose id is that of its change; an attempt that belongs to none is one of its own."""
+    if machine.kind is MachineKind.DEPLOYMENT:
+        return machine.change_id or machine.id
+    return change_of(machine)
