@@ -22,13 +22,16 @@ class Asking:
     """32 hexadecimal digits: the caller's own, where it sent one."""
     span_id: str
     """16 of them: of the span that is the request."""
+    parent_id: str | None = None
+    """Of the caller's span."""
+    sampled: bool = True
     name: str = "request"
     """What is asked for, once that is known."""
 
     @property
     def traceparent(self) -> str:
         """As W3C's Trace Context writes it."""
-        return f"00-{self.trace_id}-{self.span_id}-01"
+        return f"00-{self.trace_id}-{self.span_id}-{self.sampled:02x}"
 
 
 ACTING: ContextVar[Callable[[], Machine] | None] = ContextVar("deployd_acting", default=None)

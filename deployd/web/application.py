@@ -5,22 +5,31 @@ from __future__ import annotations
 from aiohttp import web
 
 from deployd.graphql.context import Api
+from deployd.telemetry.tracing import Tracer
 from deployd.web.authentication import Authentication
 from deployd.web.graphql import View
 from deployd.web.guard import LARGEST, LOOPBACK_HOSTS, UPLOADS, guard, secure
 from deployd.web.health import live, ready
 from deployd.web.metrics import metrics
 from deployd.web.problem import errors_as_problems
+from deployd.web.tracing import traced
 from deployd.web.uploads import receive
 
 __all__ = ["application"]
 
 
 def application(
-    api: Api, *, trust_loopback: bool, allowed_hosts: frozenset[str] = LOOPBACK_HOSTS
+    api: Api,
+    *,
+    trust_loopback: bool,
+    allowed_hosts: frozenset[str] = LOOPBACK_HOSTS,
+    tracer: Tracer | None = None,
 ) -> web.Application:
     """The application. `trust_loopback`: calls from this machine need no token, and may do everything."""
-    app = web.Application(middlewares=[errors_as_problems, guard(allowed_hosts)], client_max_size=LARGEST)
+    tracing = [] if tracer is None else [traced(tracer)]
+    app = web.Application(
+        middlewares=[*tracing, errors_as_problems, guard(allowed_hosts)], client_max_size=LARGEST
+    )
     authentication = Authentication(api.db, trust_loopback)
     view = View(api, authentication)
     app.router.add_post("/graphql", view.post)
