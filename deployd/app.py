@@ -130,7 +130,7 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         # What is there now stays: the collector need not look at it again, nor come for every few outcomes.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        api = Api(operations, db, bus, deployer, Secrets(operations, vault))
+        api = Api(operations, db, bus, deployer, Secrets(operations, vault), drivers.driver)
         yield Deployd(db, operations, worker, api, tracer)
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "DELETE_RESOURCE",
     "DEPLOY",
     "DEPLOYMENT",
+    "DOCTOR",
     "FOLLOW_LOGS",
     "GATES",
     "HISTORY",
@@ -173,3 +174,5 @@ STEER = {
 }}"""
     for verb in ("suspend", "resume", "retire", "run")
 }
+
+DOCTOR = "query Doctor { doctor { check level summary remedy evidence } }"

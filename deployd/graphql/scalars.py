@@ -11,6 +11,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from deployd.model.finding import Level
 from deployd.model.reason import Fault
 from deployd.model.state import (
     ChangeState,
@@ -157,6 +158,15 @@ _describe(
         Health.SUSPENDED: "It is stopped because somebody wants it so.",
         Health.MISSING: "It is not there.",
         Health.UNKNOWN: "Nobody could look.",
+    },
+)
+_describe(
+    Level,
+    "How bad something is.",
+    {
+        Level.OK: "It is well.",
+        Level.WARNING: "It works, and may not for long.",
+        Level.WRONG: "It does not work.",
     },
 )
 _describe(

@@ -15,6 +15,7 @@ from deployd.access.policy import Action, require
 from deployd.graphql.changes import ChangeMutation, ChangeQuery
 from deployd.graphql.context import Info
 from deployd.graphql.deployments import DeploymentQuery, DeploymentSubscription
+from deployd.graphql.doctor import DoctorQuery
 from deployd.graphql.fields import resolved
 from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
@@ -42,6 +43,7 @@ class Query(
     TransitionQuery,
     LogQuery,
     SecretQuery,
+    DoctorQuery,
 ):
     """All roots that ask."""
 

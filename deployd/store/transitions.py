@@ -14,7 +14,7 @@ from deployd.model.state import MachineKind
 from deployd.store.codec import decode
 from deployd.store.database import Database
 
-__all__ = ["ensure_partitions", "entered", "read", "read_of"]
+__all__ = ["ensure_partitions", "entered", "months_ahead", "read", "read_of"]
 
 MONTHS_AHEAD = 3
 
@@ -65,7 +65,7 @@ async def ensure_partitions(db: Database, now: datetime | None = None) -> list[s
     made: list[str] = []
     for ahead in range(MONTHS_AHEAD + 1):
         first = _month(now, ahead)
-        name = f"transitions_{first:%Y_%m}"
+        name = _partition(first)
         if name in there:
             continue
         try:
@@ -79,6 +79,15 @@ async def ensure_partitions(db: Database, now: datetime | None = None) -> list[s
             continue  # another process made it under our eyes
         made.append(name)
     return made
+
+
+def months_ahead(now: datetime) -> list[str]:
+    """The partitions that should be there."""
+    return [_partition(_month(now, ahead)) for ahead in range(MONTHS_AHEAD + 1)]
+
+
+def _partition(first: datetime) -> str:
+    return f"transitions_{first:%Y_%m}"
 
 
 def _month(now: datetime, ahead: int) -> datetime:
