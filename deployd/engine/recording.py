@@ -13,7 +13,7 @@ from deployd.model.reason import Reason
 from deployd.store.commit import Applied, Batch, Birth, Step
 from deployd.telemetry.lines import about
 from deployd.telemetry.metrics import COMMIT_SIZE, COMMITS, OUTCOMES, TRANSITIONS
-from deployd.telemetry.subject import WORLDS, change_of, name_of, trace_of
+from deployd.telemetry.subject import WORLDS, Subject, change_of, name_of, trace_of
 
 __all__ = ["Move", "Moved", "record"]
 
@@ -69,7 +69,6 @@ def record(batch: Batch, applied: Sequence[Applied | None], seconds: float, move
 
 def _tell(step: Step, answer: Applied) -> None:
     machine = step.machine
-    trace = trace_of(machine)
     _log.info(
         "%s %s: %s → %s (seq %s)%s",
         machine.kind,
@@ -79,16 +78,11 @@ def _tell(step: Step, answer: Applied) -> None:
         answer.seq,
         f": {step.reason.summary}" if step.reason else "",
         extra=about(
-            world=WORLDS.get(machine.world_id),
-            machine=machine.id,
-            kind=machine.kind,
-            name=name_of(machine),
+            **_known(machine, machine.world_id),
             state=step.to_state,
             from_state=machine.state,
             trigger=step.trigger,
             seq=answer.seq,
-            change=change_of(machine),
-            trace=None if trace is None else trace.hex,
             actor=step.actor,
             code=step.reason.code if step.reason else None,
         ),
@@ -105,19 +99,26 @@ def _welcome(batch: Batch, *, talks: bool) -> None:
             _log.info(
                 "%s %s: %s (seq %s)",
                 birth.kind,
-                birth.name or birth.id,
+                name_of(birth) or birth.id,
                 birth.state,
                 born.seq,
                 extra=about(
-                    world=WORLDS.get(birth.world_id),
-                    machine=birth.id,
-                    kind=birth.kind,
-                    name=birth.name,
+                    **_known(birth, birth.world_id),
                     state=birth.state,
                     trigger="create",
                     seq=born.seq,
-                    change=birth.id if birth.kind == "change" else birth.change_id,
-                    trace=(birth.id if birth.kind == "change" else birth.change_id or birth.id).hex,
                     actor=birth.actor,
                 ),
             )
+
+
+def _known(one: Subject, world_id: int) -> dict[str, object]:
+    trace = trace_of(one)
+    return {
+        "world": WORLDS.get(world_id),
+        "machine": one.id,
+        "kind": one.kind,
+        "name": name_of(one),
+        "change": change_of(one),
+        "trace": None if trace is None else trace.hex,
+    }

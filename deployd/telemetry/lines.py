@@ -14,7 +14,7 @@ from uuid import UUID
 
 from deployd.telemetry.subject import ACTING, ASKING, WORLDS, change_of, name_of, trace_of
 
-__all__ = ["about", "configure"]
+__all__ = ["about", "configure", "formatter"]
 
 _ATTRIBUTE = "deployd_about"
 _TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -60,10 +60,15 @@ def _subject() -> dict[str, object]:
     }
 
 
+def formatter(form: str) -> logging.Formatter:
+    """`text` or `json`."""
+    return _Json() if form == "json" else logging.Formatter(_TEXT)
+
+
 def configure(stream: TextIO, level: str, form: str) -> None:
     """The process's log goes to this stream; `form`: `text` or `json`."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_Json() if form == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(formatter(form))
     logging.basicConfig(level=level.upper(), handlers=[handler])
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("transitions").setLevel(logging.WARNING)

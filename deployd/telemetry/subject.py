@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
-from deployd.model.facts import ChangeFacts, DeploymentFacts
+from deployd.model.facts import ChangeFacts, DeploymentFacts, Facts
 from deployd.model.machine import Machine
 from deployd.model.state import MachineKind
 
-__all__ = ["ACTING", "ASKING", "WORLDS", "Asking", "change_of", "name_of", "trace_of"]
+__all__ = ["ACTING", "ASKING", "WORLDS", "Asking", "Subject", "change_of", "name_of", "trace_of"]
 
 
 @dataclass(slots=True)
@@ -41,21 +42,39 @@ WORLDS: dict[int, str] = {}
 """The names of all worlds that were ever read."""
 
 
-def name_of(machine: Machine) -> str | None:
+class Subject(Protocol):
+    """A machine, or one that is about to be."""
+
+    @property
+    def id(self) -> UUID:
+        """Its id."""
+
+    @property
+    def kind(self) -> MachineKind:
+        """What it is."""
+
+    @property
+    def change_id(self) -> UUID | None:
+        """The change that made it."""
+
+    @property
+    def facts(self) -> Facts:
+        """What it knows."""
+
+
+def name_of(one: Subject) -> str | None:
     """What people know it as: for a deployment its service."""
-    facts = machine.facts
+    facts = one.facts
     if isinstance(facts, DeploymentFacts):
         return facts.service
     return None if isinstance(facts, ChangeFacts) else facts.name
 
 
-def change_of(machine: Machine) -> UUID | None:
+def change_of(one: Subject) -> UUID | None:
     """The change that it belongs to."""
-    return machine.id if machine.kind is MachineKind.CHANGE else machine.change_id
+    return one.id if one.kind is MachineKind.CHANGE else one.change_id
 
 
-def trace_of(machine: Machine) -> UUID | None:
+def trace_of(one: Subject) -> UUID | None:
     """Its trace, whose id is that of its change; an attempt that belongs to none is one of its own."""
-    if machine.kind is MachineKind.DEPLOYMENT:
-        return machine.change_id or machine.id
-    return change_of(machine)
+    return one.change_id or one.id if one.kind is MachineKind.DEPLOYMENT else change_of(one)
