@@ -65,7 +65,7 @@ def home(settings: Settings) -> Finding:
             "home",
             Level.WRONG,
             f"other users can read {', '.join(open_to_others)} in {folder}",
-            f"chmod 600 {' '.join(str(folder / name) for name in open_to_others)}; then replace them.",
+            f"chmod 600 {' '.join(str(folder / name) for name in open_to_others)}; they may be known by now.",
         )
     return Finding("home", Level.OK, str(folder))
 

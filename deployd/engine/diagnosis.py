@@ -83,7 +83,9 @@ class Diagnosis:
                 else:
                     made[id(driver)] = driver
         if not found:
-            found = [Finding("capabilities", Level.OK, f"{number} capabilities, and each has its driver")]
+            found = [
+                Finding("capabilities", Level.OK, f"the drivers of all capabilities are there ({number})")
+            ]
         services = await examining.living_services(self.db)
         for driver in made.values():
             if isinstance(driver, Examines):

@@ -115,7 +115,7 @@ async def schema(db: Database) -> Finding:
         return Finding(
             "schema",
             Level.WRONG,
-            f"{len(missing)} migrations are missing, the first is {missing[0]}",
+            f"not applied: {', '.join(missing)}",
             "Start this version of deployd once: `deployd serve` applies them.",
         )
     return Finding("schema", Level.OK, "all migrations are applied")

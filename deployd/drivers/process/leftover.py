@@ -35,7 +35,7 @@ def _left(home: Path, known: Collection[str]) -> Finding:
             start = read_start(folder)
             unknown.append((status.shim, start.name if start else folder.name, folder))
     if not unknown:
-        return Finding("processes", Level.OK, f"{running} run, each of a service that is known")
+        return Finding("processes", Level.OK, f"all that runs is of known services ({running})")
     pids = " ".join(str(pid) for pid, _, _ in unknown)
     return Finding(
         "processes",

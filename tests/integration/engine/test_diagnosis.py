@@ -50,7 +50,7 @@ async def test_all_of_it(database: Database, tmp_path) -> None:
     assert [one.check for one in found.values() if one.level is Level.WRONG] == ["workers"]
     assert found["token"].summary == "person:ada is admin"
     assert found["standin"].level is Level.WARNING
-    assert found["capabilities"].summary == "1 capabilities, and each has its driver"
+    assert found["capabilities"].summary == "the drivers of all capabilities are there (1)"
 
     await worlds.add(
         database,

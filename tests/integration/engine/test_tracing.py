@@ -63,7 +63,7 @@ async def test_a_change_is_one_trace(
         change = await home.deploy(cart="ok", web="broken")
         ASKING.reset(token)
         await home.until(change.id, "partly")
-        [cart, _] = await home.deployments(change.id)
+        made = {str(one.id) for one in await home.deployments(change.id)}
     ended = time.time_ns()
 
     spans = {one.context.span_id: one for one in memory.get_finished_spans() if one.context}
@@ -94,7 +94,7 @@ async def test_a_change_is_one_trace(
     within = {spans[one.parent.span_id].name for one in calls if one.parent}
     assert "releasing" in within
     assert any((one.attributes or {})["deployd.outcome"] == "done" for one in calls)
-    assert (deployment.attributes or {})["deployd.machine"] == str(cart.id)
+    assert (deployment.attributes or {})["deployd.machine"] in made
 
 
 def _id(span: ReadableSpan) -> int:
