@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from deployd import __version__
@@ -18,7 +18,7 @@ from deployd.cli.terminal import Console, cells, clean
 from deployd.errors import DeploydError, Forbidden, Unauthenticated
 from deployd.model.finding import Finding, Level
 
-__all__ = ["doctor", "lines"]
+__all__ = ["doctor", "lines", "looked"]
 
 _MARKS = {Level.OK: ("✔", "green"), Level.WARNING: ("!", "yellow"), Level.WRONG: ("✘", "red")}
 _WIDEST = 120
@@ -83,11 +83,12 @@ async def _findings(options: Options) -> list[Finding]:
     here = options.server is None or options.server == options.local.url()
     found = [examining.python()]
     if here:
+        pid = None if running is None else running.pid
         found += [
-            examining.home(settings),
-            examining.disk(settings),
-            examining.port(settings, None if running is None else running.pid),
-            examining.key(settings),
+            looked("home", lambda: examining.home(settings)),
+            looked("disk", lambda: examining.disk(settings)),
+            looked("port", lambda: examining.port(settings, pid)),
+            looked("key", lambda: examining.key(settings)),
             await asyncio.to_thread(examining.git),
         ]
     url, token = options.address()
@@ -105,6 +106,15 @@ async def _findings(options: Options) -> list[Finding]:
         if (seen := examining.clock(await client.date())) is not None:
             found.append(seen)
         return found + await _told(client)
+
+
+def looked(name: str, check: Callable[[], Finding]) -> Finding:
+    """What a check finds; that it may not even look is a finding as well."""
+    try:
+        return check()
+    except OSError as error:
+        said = f"{error.filename or 'this'} cannot be looked at: {error.strerror or error}"
+        return Finding(name, Level.WRONG, said, "Run this as the user that deployd runs as.")
 
 
 def _away(error: DeploydError, url: str, *, ours: bool, pid: int | None) -> Finding:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deployd.cli import examining
-from deployd.cli.doctor import lines
+from deployd.cli.doctor import lines, looked
 from deployd.cli.terminal import Console, cells
 from deployd.model.finding import Finding, Level
 from deployd.settings import Settings
@@ -30,6 +30,13 @@ def test_home(tmp_path: Path) -> None:
     assert examining.home(Settings(tmp_path)).level is Level.OK
     (tmp_path / "file").touch()
     assert examining.home(Settings(tmp_path / "file")).level is Level.WRONG
+
+
+def test_what_cannot_be_looked_at(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 100)
+    found = looked("home", lambda: examining.home(Settings(folder)))
+    assert found.level is Level.WRONG
+    assert found.summary.endswith("File name too long")
 
 
 def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
