@@ -16,6 +16,7 @@ import os
 import secrets
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,7 @@ from deployd.engine.hearing import hear
 from deployd.engine.operations import Operations
 from deployd.engine.outcome import Acts
 from deployd.engine.secrets import Secrets
+from deployd.engine.tracing import Traces
 from deployd.engine.worker import Worker
 from deployd.errors import DeploydError, PostgresUnavailable, SettingsError, Unsupported
 from deployd.graphql.context import Api
@@ -50,6 +52,9 @@ from deployd.store.key import key_in
 from deployd.store.migrator import migrate
 from deployd.store.partitions import ensure_partitions
 from deployd.store.vault import Vault
+from deployd.telemetry.exporting import exporter_of
+from deployd.telemetry.lines import configure
+from deployd.telemetry.tracing import Tracer
 from deployd.web.application import application
 from deployd.web.serving import start
 
@@ -60,14 +65,18 @@ _log = logging.getLogger("deployd")
 _LOCAL = "local"
 _ROUTER = "route:local"
 _PARTITIONS_EVERY = timedelta(hours=12)
+_TRACES_SENT = 1.0  # seconds
 _UPLOADS_KEPT, _REQUESTS_KEPT, _SWEEP_EVERY = timedelta(days=1), timedelta(days=7), timedelta(hours=1)
 
 
 class Deployd:
     """A running server. `worker` may be looked at; nothing here is changed while it runs."""
 
-    def __init__(self, db: Database, operations: Operations, worker: Worker, api: Api) -> None:
+    def __init__(
+        self, db: Database, operations: Operations, worker: Worker, api: Api, tracer: Tracer | None = None
+    ) -> None:
         self.db, self.operations, self.worker, self.api = db, operations, worker, api
+        self.tracer = tracer
 
 
 @asynccontextmanager
@@ -99,11 +108,16 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
 
         bus = Bus(db)
         await stack.enter_async_context(bus.running())
-        committer = Committer(db, bus.committed)
+        tracer, moved = await stack.enter_async_context(_tracing()), None
+        if tracer is not None:
+            traces = Traces(db, tracer)
+            await stack.enter_async_context(_telling(traces))
+            moved = traces.moved
+        committer = Committer(db, bus.committed, moved)
         await stack.enter_async_context(_finishing(committer))
         drivers = _Drivers(home / "drivers", placement, {_ROUTER: {"port": settings.entrypoint_port}})
         vault = Vault(db, settings.secret_key or key_in(home / "secret.key"))
-        context = Context(db, Trees(home / "sources"), placement, drivers.driver, vault)
+        context = Context(db, Trees(home / "sources"), placement, drivers.driver, vault, tracer=tracer)
         operations = Operations(db, committer, placement)
         worker = await stack.enter_async_context(
             Worker(context, committer, bus, acts, ANSWERS, placements=[placement])
@@ -124,8 +138,8 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         auditing = Auditing(db, system.world_id)
         await stack.enter_async_context(auditing.running())
         access = Access(operations, system.world_id, bus.revoked)
-        api = Api(operations, db, bus, deployer, Secrets(operations, vault), access, auditing)
-        yield Deployd(db, operations, worker, api)
+        api = Api(operations, db, bus, deployer, Secrets(operations, vault), access, auditing, drivers.driver)
+        yield Deployd(db, operations, worker, api, tracer)
 
 
 class _Drivers:
@@ -231,6 +245,32 @@ async def _finishing(committer: Committer) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def _tracing() -> AsyncIterator[Tracer | None]:
+    """Where traces go, if the environment says so; at the end what is left is sent, for a second at most."""
+    exporter = exporter_of(os.environ)
+    try:
+        yield exporter
+    finally:
+        if exporter is not None:
+            # A thread of its own, that a receiver which does not answer cannot make us wait for.
+            closing = threading.Thread(target=exporter.close, name="traces", daemon=True)
+            closing.start()
+            await asyncio.to_thread(closing.join, _TRACES_SENT)
+
+
+@asynccontextmanager
+async def _telling(traces: Traces) -> AsyncIterator[None]:
+    """Spans are told, and at the end those that wait."""
+    async with _running(traces.run(), "traces"):
+        yield
+    try:
+        async with asyncio.timeout(_TRACES_SENT):
+            await traces.tell()
+    except (PostgresUnavailable, TimeoutError) as error:
+        _log.warning("traces: %s", error or "what was left is not told")
+
+
 @contextlib.contextmanager
 def _own(home: Path) -> Iterator[None]:
     """This process alone serves this home. Raises SettingsError with the id of the one that does."""
@@ -273,7 +313,9 @@ async def _serve(settings: Settings, *, trust_loopback: bool) -> None:
     with _own(settings.home):
         async with deployd(settings) as server:
             hosts = frozenset({"localhost", "127.0.0.1", "::1", settings.host})
-            app = application(server.api, trust_loopback=trust_loopback, allowed_hosts=hosts)
+            app = application(
+                server.api, trust_loopback=trust_loopback, allowed_hosts=hosts, tracer=server.tracer
+            )
             async with await start(app, settings.host, settings.port) as running:
                 shown = f"[{settings.host}]" if ":" in settings.host else settings.host
                 url = f"http://{shown}:{running.port}"
@@ -290,13 +332,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         settings = Settings.from_environment()
-        logging.basicConfig(
-            level=settings.log_level.upper(),
-            format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-            stream=sys.stderr,
-        )
-        logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
-        logging.getLogger("transitions").setLevel(logging.WARNING)
+        configure(sys.stderr, settings.log_level, settings.log_format)
         asyncio.run(_serve(settings, trust_loopback=arguments.trust_loopback))
         return 0
     except DeploydError as error:

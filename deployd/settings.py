@@ -5,6 +5,7 @@ DEPLOYD_DATABASE_URL  the Postgres to use; without it deployd runs its own below
 DEPLOYD_HOST          the address to listen on
 DEPLOYD_PORT          the port to listen on; 0 takes any free one
 DEPLOYD_LOG_LEVEL     how much is logged
+DEPLOYD_LOG_FORMAT    text, for people; or json, one object a line
 DEPLOYD_ENTRYPOINT_PORT  the port of the local addresses, NAME.localhost; 0: there are none
 DEPLOYD_SECRET_KEY    what secrets are encrypted with, 32 bytes in base64; without it secret.key in the home
 
@@ -26,11 +27,12 @@ from deployd.store.key import parse_key
 __all__ = ["Settings"]
 
 PREFIX = "DEPLOYD_"
-OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "ENTRYPOINT_PORT", "SECRET_KEY")
+OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "LOG_FORMAT", "ENTRYPOINT_PORT", "SECRET_KEY")
 """What the server reads."""
 OTHERS = ("TOKEN", "SERVER", "WORLD")
 """What the command line reads."""
 LEVELS = ("debug", "info", "warning", "error", "critical")
+FORMATS = ("text", "json")
 NAME_OR_ADDRESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%\w+)?")
 LIKENESS = 0.65
 """From here on a name is a misspelling: PROT of PORT is .75, SERVICE_PORT and PORT_7070_TCP are not."""
@@ -48,6 +50,8 @@ class Settings:
     port: int = 7070
     log_level: str = "info"
     """One of `debug`, `info`, `warning`, `error`, `critical`."""
+    log_format: str = "text"
+    """`text` or `json`."""
     entrypoint_port: int = 7080
     """Of 127.0.0.1; 0: no local addresses."""
     secret_key: bytes | None = field(default=None, repr=False)
@@ -64,6 +68,7 @@ class Settings:
             host=_host(environ),
             port=_port(environ),
             log_level=_log_level(environ),
+            log_format=_log_format(environ),
             entrypoint_port=_entrypoint_port(environ),
             secret_key=_secret_key(environ),
         )
@@ -150,5 +155,15 @@ def _log_level(environ: Mapping[str, str]) -> str:
         raise SettingsError(
             f"DEPLOYD_LOG_LEVEL is {value!r}, which is no level",
             remedy=f"Set it to one of {', '.join(LEVELS)}.",
+        )
+    return value
+
+
+def _log_format(environ: Mapping[str, str]) -> str:
+    value = (environ.get("DEPLOYD_LOG_FORMAT") or "text").lower()
+    if value not in FORMATS:
+        raise SettingsError(
+            f"DEPLOYD_LOG_FORMAT is {value!r}, which is no format",
+            remedy=f"Set it to one of {', '.join(FORMATS)}.",
         )
     return value

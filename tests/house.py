@@ -21,6 +21,7 @@ from deployd.engine.committer import Committer
 from deployd.engine.context import Context, Driver
 from deployd.engine.operations import Operations
 from deployd.engine.outcome import Acts
+from deployd.engine.recording import Moved
 from deployd.engine.worker import Worker
 from deployd.errors import Unsupported
 from deployd.machines import RUNNERS
@@ -216,6 +217,7 @@ async def house(
     placements: Iterable[str] = ("here",),
     world: str = "local",
     processes: bool = False,
+    moved: Moved | None = None,
 ) -> AsyncIterator[House]:
     """Everything runs while the context lasts."""
     folder = Folder(home / "outside")
@@ -223,7 +225,7 @@ async def house(
     ctx = context(db, home, folder, processes=processes, provisioner=provisioner)
     change(ctx)
     bus = Bus(db)
-    committer = Committer(db, bus.committed)
+    committer = Committer(db, bus.committed, moved)
     local = await worlds.get(db, world)
     assert local is not None
     operations = Operations(db, committer, "here")

@@ -42,6 +42,7 @@ class Action(StrEnum):
     READ_AUDIT = "read_audit"
     SEE_METRICS = "see_metrics"
     STOP_SERVER = "stop_server"
+    DIAGNOSE = "diagnose"
 
 
 _RANK = {role: rank for rank, role in enumerate((Role.VIEWER, Role.DEVELOPER, Role.OPERATOR, Role.ADMIN))}
@@ -73,6 +74,7 @@ _LEAST: dict[Action, Role] = {
     Action.ADOPT_RESOURCE: Role.OPERATOR,
     Action.READ_AUDIT: Role.OPERATOR,
     Action.SEE_METRICS: Role.VIEWER,
+    Action.DIAGNOSE: Role.OPERATOR,
     Action.MANAGE_TOKENS: Role.ADMIN,
     Action.STOP_SERVER: Role.ADMIN,
 }

@@ -44,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
     _resources(verb)
     _secrets(verb)
     _access(verb)
+    verb(
+        "doctor",
+        "doctor:doctor",
+        "check the installation, and say what is wrong and what to do",
+        "Checks this host's part of the installation and, where a server answers, the server's: exit code 0 "
+        "where nothing is wrong, else 1.",
+    )
     verb("version", "looking:version", "say the version of this program and of the server")
     return top
 

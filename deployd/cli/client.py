@@ -134,6 +134,17 @@ class Client:
             return body
         raise self._refused(status, body, path)
 
+    async def date(self) -> str | None:
+        """The server's clock, as its answers say it; None where it says none. Raises ServerUnreachable."""
+        import aiohttp
+
+        assert self._session is not None, "use it as an asynchronous context"
+        try:
+            async with self._session.get(f"{self.url}/healthz") as response:
+                return response.headers.get("Date")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreachable(str(error) or type(error).__name__) from error
+
     async def _ask(self, document: str, variables: Json) -> Json:
         status, body = await self._post(PATH, json={"query": document, "variables": variables})
         if isinstance(body, dict) and (body.get("errors") or isinstance(body.get("data"), dict)):

@@ -10,6 +10,7 @@ __all__ = [
     "DELETE_RESOURCE",
     "DEPLOY",
     "DEPLOYMENT",
+    "DOCTOR",
     "FOLLOW_LOGS",
     "GATES",
     "HISTORY",
@@ -202,3 +203,4 @@ AUDIT = """query Audit($world: String, $actor: String, $first: Int!, $after: Cur
     pageInfo { hasNextPage endCursor }
   }
 }"""
+DOCTOR = "query Doctor { doctor { check level summary remedy evidence } }"

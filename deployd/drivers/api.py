@@ -9,7 +9,7 @@ Cancelling a call's task stops it at its next await; a later call puts right wha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -33,6 +33,7 @@ from deployd.drivers.terms import (
     TaskSpec,
     Wait,
 )
+from deployd.model.finding import Finding
 from deployd.model.reason import Reason
 from deployd.model.spec import RouteSpec
 from deployd.model.state import Health
@@ -44,6 +45,7 @@ __all__ = [
     "Done",
     "DriverContext",
     "Endpoint",
+    "Examines",
     "Failed",
     "InstanceStatus",
     "LogLine",
@@ -197,6 +199,15 @@ class Watch(Protocol):
 
     def watch(self) -> AsyncIterator[tuple[int, UUID]]:
         """(world_id, service_id) of services in which something changed: a hint, may be lost or repeated."""
+        ...
+
+
+@runtime_checkable
+class Examines(Protocol):
+    """A driver that can look at what is its own on this host."""
+
+    async def examine(self, services: Collection[UUID]) -> Sequence[Finding]:
+        """What is well and what is not; makes nothing. `services`: all that have not been retired."""
         ...
 
 

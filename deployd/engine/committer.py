@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
 import asyncpg
 
+from deployd.engine.recording import Moved, record
 from deployd.errors import PostgresUnavailable, StoreError
 from deployd.store import commit
 from deployd.store.commit import Applied, Batch, Birth, Post, Step
@@ -52,9 +54,11 @@ class _Entry:
 class Committer:
     """Start with `run` as a task. `committed` is told, after each commit, of worlds and of mailboxes."""
 
-    def __init__(self, db: Database, committed: Committed) -> None:
+    def __init__(self, db: Database, committed: Committed, moved: Moved | None = None) -> None:
+        """`moved` hears every transition, for traces."""
         self._db = db
         self._committed = committed
+        self._moved = moved
         self._waiting: list[_Entry] = []
         self._ready = asyncio.Event()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
@@ -105,8 +109,9 @@ class Committer:
                 batch.steps.append(entry.step)
             batch.births += entry.births
             batch.posts += entry.posts
+        begun = time.monotonic()
         try:
-            applied = iter(await self._write(batch))
+            answers = await self._write(batch)
         except asyncpg.PostgresError as error:
             # One entry that the database refuses must not take the others of its batch with it.
             if len(entries) == 1:
@@ -120,6 +125,8 @@ class Committer:
             for entry in entries:
                 _settle(entry, None, error)
             return
+        record(batch, answers, time.monotonic() - begun, self._moved)
+        applied = iter(answers)
         worlds: set[int] = set()
         mail: set[UUID] = set()
         for entry in entries:

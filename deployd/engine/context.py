@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 from deployd.drivers.api import (
+    Builds,
     Deployer,
     Endpoint,
     Observation,
@@ -23,7 +25,9 @@ from deployd.drivers.api import (
     Supports,
     Suspends,
     Target,
+    Tasks,
 )
+from deployd.engine.calling import observed
 from deployd.errors import NotFound, Unsupported
 from deployd.model.reason import Reason
 from deployd.model.spec import RouteSpec, ServiceSpec
@@ -33,10 +37,12 @@ from deployd.sources.trees import Trees
 from deployd.store import worlds
 from deployd.store.database import Database
 from deployd.store.vault import Vault
+from deployd.telemetry.tracing import Tracer
 
 __all__ = ["ENTRYPOINT", "Context", "Driver"]
 
 Driver = Deployer | Provisioner | Router
+D = TypeVar("D", bound=object)
 Check = Callable[[], None]
 ENTRYPOINT = "entrypoint"
 """The capability that gives a world's services their public addresses."""
@@ -55,6 +61,8 @@ class Context:
     """Makes the driver of this name with this configuration, once. Raises Unsupported, Terminal."""
     vault: Vault
     check: Check = lambda: None
+    tracer: Tracer | None = None
+    """Where calls of drivers are told."""
     specs: dict[UUID, ServiceSpec] = field(default_factory=dict)
     """Of releases, which never change, by their ids: for whoever looks at them again and again."""
     _worlds: dict[int, World] = field(default_factory=dict)
@@ -79,19 +87,21 @@ class Context:
         driver = await self.driver_of(world_id, capability)
         if not isinstance(driver, Deployer):
             raise Unsupported(f"capability {capability!r} cannot deploy services")
-        return _LeasedDeployer(driver, self.check)
+        return _LeasedDeployer(await self._observed(driver, world_id, capability), self.check)
 
     async def provisioner(self, world_id: int, capability: str) -> Provisioner:
         """The provisioner behind a world's capability. Raises Unsupported."""
         driver = await self.driver_of(world_id, capability)
         if not isinstance(driver, Provisioner):
             raise Unsupported(f"capability {capability!r} cannot provision resources")
-        return _LeasedProvisioner(driver, self.check)
+        return _LeasedProvisioner(await self._observed(driver, world_id, capability), self.check)
 
     async def suspends(self, world_id: int, capability: str) -> Suspends | None:
         """The same, where it can stop what runs for a resource and keep its data; else None."""
         driver = await self.driver_of(world_id, capability)
-        return _LeasedSuspends(driver, self.check) if isinstance(driver, Suspends) else None
+        if not isinstance(driver, Suspends):
+            return None
+        return _LeasedSuspends(await self._observed(driver, world_id, capability), self.check)
 
     async def router(self, world_id: int) -> Router | None:
         """What gives the world's services their public addresses; None where nothing does."""
@@ -100,7 +110,7 @@ class Context:
         driver = await self.driver_of(world_id, ENTRYPOINT)
         if not isinstance(driver, Router):
             raise Unsupported(f"capability {ENTRYPOINT!r} cannot route requests")
-        return _LeasedRouter(driver, self.check)
+        return _LeasedRouter(await self._observed(driver, world_id, ENTRYPOINT), self.check)
 
     async def driver_of(self, world_id: int, name: str) -> Driver:
         """The driver behind a capability, without a lease: only for reading. Raises Unsupported."""
@@ -110,6 +120,26 @@ class Context:
             there = ", ".join(f"{key} ({one.driver})" for key, one in world.capabilities.items()) or "nothing"
             raise Unsupported(f"world {world.name!r} has no capability {name!r}", remedy=f"It has: {there}.")
         return self.driver(capability.driver, capability.config)
+
+    async def tasks(self, world_id: int, capability: str) -> Tasks:
+        """What runs commands once behind a world's capability. Raises Unsupported, LeaseLost."""
+        driver = await self.driver_of(world_id, capability)
+        if not isinstance(driver, Tasks):
+            raise Unsupported(f"capability {capability!r} cannot run commands once")
+        self.check()
+        return await self._observed(driver, world_id, capability)
+
+    async def builds(self, world_id: int, capability: str) -> Builds | None:
+        """What makes something of a release's files before it runs, if it has to. Raises LeaseLost."""
+        driver = await self.driver_of(world_id, capability)
+        if not isinstance(driver, Builds):
+            return None
+        self.check()
+        return await self._observed(driver, world_id, capability)
+
+    async def _observed(self, driver: D, world_id: int, capability: str) -> D:
+        name = (await self.world(world_id)).capabilities[capability].driver
+        return observed(driver, name, self.tracer)
 
     async def tree(self, tree: str) -> Path:
         """The folder with exactly this tree."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -21,6 +22,8 @@ from deployd.model.reason import Fault, Reason
 from deployd.store import machines
 from deployd.store.commit import Step
 from deployd.store.machines import Claimed
+from deployd.telemetry.metrics import ACTS
+from deployd.telemetry.subject import ACTING
 
 __all__ = ["WAKE", "Holding"]
 
@@ -70,6 +73,7 @@ class Holding:
 
     async def run(self) -> None:
         """Until nothing is left to do now, or the lease is lost. Raises nothing but CancelledError."""
+        ACTING.set(lambda: self.machine)  # of this task, which is the machine's own
         try:
             while await self._advance():
                 pass
@@ -137,6 +141,7 @@ class Holding:
         self._interrupted, self._acting, alarm = False, task, None
         if self._deadline is not None:
             alarm = asyncio.get_running_loop().call_at(self._deadline, self._interrupt)
+        begun = time.monotonic()
         try:
             return await act(self._context, self.machine)
         except asyncio.CancelledError:
@@ -155,6 +160,7 @@ class Holding:
                 return self._again(state, error)
             return self._give_up(state, error, Fault.ERRORED)
         finally:
+            ACTS.observe(time.monotonic() - begun, self.machine.kind, state.name)
             self._acting = None
             if self._interrupted:
                 task.uncancel()

@@ -29,6 +29,7 @@ from deployd.store import machines, releases, uploads, worlds
 from deployd.store.codec import encode
 from deployd.store.commit import Post
 from deployd.store.database import Database
+from deployd.telemetry.subject import ASKING
 
 __all__ = ["Operations"]
 
@@ -84,7 +85,13 @@ class Operations:
         if key is None or await machines.get(self.db, place.world_id, change_id) is None:
             await check_there(self.db, place.world_id, source)
         facts = ChangeFacts(
-            source, digest, who.name, tuple(services), everything=everything, automatic=automatic
+            source,
+            digest,
+            who.name,
+            tuple(services),
+            everything=everything,
+            automatic=automatic,
+            traceparent=None if (asking := ASKING.get()) is None else asking.traceparent,
         )
         await self.commit.store(
             births=(birth(place.world_id, change_id, facts, who.name, placement=self.placement),)

@@ -7,19 +7,16 @@ from datetime import timedelta
 from uuid import UUID
 
 from deployd.drivers.api import (
-    Builds,
     Done,
     Failed,
     Progress,
     ReleaseSpec,
     ServiceRef,
-    Tasks,
     TaskSpec,
     Wait,
 )
 from deployd.engine.context import Context
 from deployd.engine.outcome import Go, Outcome, Stay
-from deployd.errors import Unsupported
 from deployd.model.facts import DeploymentFacts
 from deployd.model.identifier import derived_id
 from deployd.model.machine import Machine
@@ -44,31 +41,20 @@ async def run_task(
     context: Context, capability: str, service: ServiceRef, release: ReleaseSpec, task: TaskSpec
 ) -> Progress:
     """Have it run by the world's driver. Raises LeaseLost, DriverError, Unsupported."""
-    return await (await _driver(context, capability, service)).run_task(service, release, task)
+    return await (await context.tasks(service.world_id, capability)).run_task(service, release, task)
 
 
 async def end_task(context: Context, capability: str, service: ServiceRef, task_id: UUID) -> Progress:
     """End it, if it runs. Raises LeaseLost, DriverError, Unsupported."""
-    return await (await _driver(context, capability, service)).end_task(service, task_id)
-
-
-async def _driver(context: Context, capability: str, service: ServiceRef) -> Tasks:
-    driver = await context.driver_of(service.world_id, capability)
-    if not isinstance(driver, Tasks):
-        raise Unsupported(f"capability {capability!r} cannot run commands once")
-    context.check()
-    return driver
+    return await (await context.tasks(service.world_id, capability)).end_task(service, task_id)
 
 
 async def build_release(
     context: Context, capability: str, service: ServiceRef, release: ReleaseSpec
 ) -> Progress:
     """Have made what a release needs beside its files; Done where its driver needs nothing."""
-    driver = await context.driver_of(service.world_id, capability)
-    if not isinstance(driver, Builds):
-        return Done()
-    context.check()
-    return await driver.build(service, release)
+    driver = await context.builds(service.world_id, capability)
+    return Done() if driver is None else await driver.build(service, release)
 
 
 # -- before

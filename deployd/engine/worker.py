@@ -24,6 +24,7 @@ from deployd.engine.outcome import Acts, Answers
 from deployd.errors import DeploydError
 from deployd.store import machines, workers
 from deployd.store.hints import Hint
+from deployd.telemetry.metrics import CLAIMS
 
 __all__ = ["Worker"]
 
@@ -156,6 +157,7 @@ class Worker:
                 for one in claimed if owner == self.id else ():
                     self._hold(Holding(one, owner, self._context, self._commit, self._acts, self._answers))
                 if claimed:
+                    CLAIMS.add(amount=len(claimed))
                     continue
             now = asyncio.get_running_loop().time()
             if now - swept > _SWEEP:

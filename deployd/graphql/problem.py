@@ -21,6 +21,7 @@ from deployd.errors import (
     Unauthenticated,
 )
 from deployd.model.identifier import new_id
+from deployd.telemetry.metrics import PROBLEMS
 
 __all__ = ["Problem", "attempt", "explain", "or_none", "parse_id", "take"]
 
@@ -57,6 +58,7 @@ async def attempt(work: Awaitable[T], where: Callable[[InputError], Awaitable[li
     except (Unauthenticated, Forbidden):
         raise
     except InputError as error:
+        PROBLEMS.add(error.code)
         return Problem.of(error, await where(error))
 
 

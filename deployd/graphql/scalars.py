@@ -14,6 +14,7 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from deployd.access.policy import Action
 from deployd.model.actor import Role
 from deployd.model.audit import Outcome
+from deployd.model.finding import Level
 from deployd.model.reason import Fault
 from deployd.model.state import (
     ChangeState,
@@ -166,6 +167,15 @@ _describe(
     },
 )
 _describe(
+    Level,
+    "How bad something is.",
+    {
+        Level.OK: "It is well.",
+        Level.WARNING: "It works, and may not for long.",
+        Level.WRONG: "It does not work.",
+    },
+)
+_describe(
     Fault,
     "Who said no.",
     {
@@ -225,6 +235,7 @@ _describe(
         Action.MANAGE_TOKENS: "Make, see and revoke tokens.",
         Action.READ_AUDIT: "Read the audit log.",
         Action.SEE_METRICS: "See the server's metrics.",
+        Action.DIAGNOSE: "See what an installation lacks.",
         Action.STOP_SERVER: "Stop the server.",
     },
 )

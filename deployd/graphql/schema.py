@@ -19,11 +19,13 @@ from deployd.graphql.audit import AuditQuery
 from deployd.graphql.changes import ChangeMutation, ChangeQuery
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import DeploymentQuery, DeploymentSubscription
+from deployd.graphql.doctor import DoctorQuery
 from deployd.graphql.fields import resolved
 from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
 from deployd.graphql.machines import MachineMutation
 from deployd.graphql.masking import mask
+from deployd.graphql.observing import Observing
 from deployd.graphql.problem import explain
 from deployd.graphql.resources import ResourceMutation, ResourceQuery
 from deployd.graphql.scalars import CONFIG
@@ -47,6 +49,7 @@ class Query(
     SecretQuery,
     AccessQuery,
     AuditQuery,
+    DoctorQuery,
 ):
     """All roots that ask."""
 
@@ -103,7 +106,7 @@ def _record_refusals(execution: ExecutionContext, errors: list[GraphQLError]) ->
 
 
 SCHEMA = _Schema(
-    query=Query, mutation=Mutation, subscription=Subscription, extensions=[Limits], config=CONFIG
+    query=Query, mutation=Mutation, subscription=Subscription, extensions=[Observing, Limits], config=CONFIG
 )
 
 

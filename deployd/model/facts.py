@@ -201,6 +201,8 @@ class ChangeFacts:
     plan_hash: str | None = None
     """Of all of them: what an approval holds for."""
     approved_by: str | None = None
+    traceparent: str | None = None
+    """Of the request that asked for it, where traces are made (W3C Trace Context)."""
     cancelled: bool = False
     reason: Reason | None = None
 

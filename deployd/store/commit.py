@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -17,7 +17,10 @@ from deployd.store.codec import encode
 from deployd.store.database import LOST, lost
 from deployd.store.queries import QUERIES
 
-__all__ = ["Applied", "Batch", "Birth", "Post", "Step", "write"]
+__all__ = ["Applied", "Batch", "Birth", "Born", "Post", "Step", "write"]
+
+_BIRTHS = 1_000_000
+"""From here on the statement counts what was born."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,19 @@ class Applied:
     """Seconds until its deadline."""
     woke: bool
     """Whether somebody who waited for it was poked."""
+    seq: int | None = None
+    """The number of its transition, where it moved …"""
+    at: datetime | None = None
+    """… and when that was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Born:
+    """A machine that came to be by a commit, and the number of its first transition."""
+
+    id: UUID
+    seq: int
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -90,6 +106,8 @@ class Batch:
     steps: list[Step] = field(default_factory=list)
     births: list[Birth] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
+    born: list[Born] = field(default_factory=list)
+    """Filled in by `write`: of the births, those that were none before."""
 
 
 def _ms(span: timedelta | None) -> int | None:
@@ -175,7 +193,16 @@ async def write(
         rows = await connection.fetch(QUERIES["commit"], *_arguments(batch))
     except LOST as error:
         raise lost(error) from error
+    numbers: dict[int, tuple[int, datetime]] = {}
+    batch.born = []
+    for ord_, _, _, seq, at, machine_id in rows:
+        if seq is not None:
+            numbers[ord_] = seq, at
+            if ord_ >= _BIRTHS:
+                batch.born.append(Born(machine_id, seq, at))
     applied: list[Applied | None] = [None] * len(batch.steps)
-    for row in rows:
-        applied[row["ord"]] = Applied(row["remaining"], row["woke"])
+    for ord_, woke, remaining, number, _, _ in rows:
+        if number is None:
+            seq, at = numbers.get(ord_, (None, None))
+            applied[ord_] = Applied(remaining, woke, seq, at)
     return applied

@@ -17,6 +17,7 @@ import msgspec
 
 from deployd.errors import PostgresUnavailable
 from deployd.store.database import Database
+from deployd.telemetry.metrics import HINTS
 
 __all__ = ["Hint", "listen", "send"]
 
@@ -48,6 +49,7 @@ async def send(
         payload = msgspec.json.encode(Hint(lost=True))
     try:
         await db.execute("hint", payload.decode())
+        HINTS.add("sent")
     except PostgresUnavailable as error:
         _log.debug("hint not sent: %s", error)
 
@@ -87,6 +89,7 @@ async def _listen(db: Database, heard: Callable[[Hint], None]) -> None:
 
 
 def _decode(payload: str) -> Hint:
+    HINTS.add("received")
     try:
         return _decoder.decode(payload)
     except msgspec.DecodeError:

@@ -18,7 +18,7 @@ import asyncpg
 
 from deployd.errors import MigrationError, PostgresUnavailable
 
-__all__ = ["migrate"]
+__all__ = ["migrate", "pending"]
 
 LOCK = 0x6465706C6F7964
 """The advisory lock that who migrates holds: "deployd" in ASCII."""
@@ -37,6 +37,7 @@ create table if not exists schema_migrations (
 )
 """
 
+APPLIED = "select * from schema_migrations order by version"
 
 LOCK_HOLDER = """
 select a.pid, a.client_addr, a.backend_start, a.query
@@ -73,12 +74,10 @@ async def migrate(dsn: str, folder: Path | None = None, *, timeout: float = 60) 
     try:
         await _lock(connection, timeout)
         await connection.execute(CREATE_TABLE)
-        pending = _pending(
-            migrations, await connection.fetch("select * from schema_migrations order by version")
-        )
-        for migration in pending:
+        missing = _pending(migrations, await connection.fetch(APPLIED))
+        for migration in missing:
             await _apply(connection, migration)
-        return tuple(migration.name for migration in pending)
+        return tuple(migration.name for migration in missing)
     except (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
         raise PostgresUnavailable(
             "The database was lost while it was migrated", evidence=f"{type(error).__name__}: {error}"
@@ -90,6 +89,26 @@ async def migrate(dsn: str, folder: Path | None = None, *, timeout: float = 60) 
         ) from error
     finally:
         connection.terminate()  # the lock goes with the session
+
+
+async def pending(dsn: str, folder: Path | None = None) -> tuple[str, ...]:
+    """The names of the files that are not applied yet; changes nothing.
+
+    Raises MigrationError where the database has others than these, and PostgresUnavailable.
+    """
+    migrations = _read(folder or _shipped())
+    try:
+        connection = await asyncpg.connect(dsn, timeout=CONNECTING)
+        try:
+            there = await connection.fetchval("select to_regclass('schema_migrations') is not null")
+            applied = await connection.fetch(APPLIED) if there else []
+        finally:
+            connection.terminate()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise PostgresUnavailable(
+            "The database cannot be asked for its migrations", evidence=f"{type(error).__name__}: {error}"
+        ) from error
+    return tuple(one.name for one in _pending(migrations, applied))
 
 
 def _shipped() -> Path:

@@ -8,7 +8,7 @@ import asyncpg
 
 from deployd.store.database import Database
 
-__all__ = ["ensure_partitions"]
+__all__ = ["ensure_partitions", "months_ahead", "present"]
 
 MONTHS_AHEAD = 3
 PARTITIONED = ("transitions", "audit")
@@ -25,11 +25,11 @@ async def ensure_partitions(db: Database, now: datetime | None = None) -> list[s
 
 
 async def _ensure(db: Database, table: str, now: datetime) -> list[str]:
-    there = {row["name"] for row in await db.fetch("partitions", table)}
+    there = await _present(db, table)
     made: list[str] = []
     for ahead in range(MONTHS_AHEAD + 1):
         first = _month(now, ahead)
-        name = f"{table}_{first:%Y_%m}"
+        name = _partition(table, first)
         if name in there:
             continue
         try:
@@ -43,6 +43,26 @@ async def _ensure(db: Database, table: str, now: datetime) -> list[str]:
             continue  # another process made it under our eyes
         made.append(name)
     return made
+
+
+async def present(db: Database) -> set[str]:
+    """The partitions that are there."""
+    return {name for table in PARTITIONED for name in await _present(db, table)}
+
+
+async def _present(db: Database, table: str) -> set[str]:
+    return {row["name"] for row in await db.fetch("partitions", table)}
+
+
+def months_ahead(now: datetime) -> list[str]:
+    """The partitions that should be there."""
+    return [
+        _partition(table, _month(now, ahead)) for table in PARTITIONED for ahead in range(MONTHS_AHEAD + 1)
+    ]
+
+
+def _partition(table: str, first: datetime) -> str:
+    return f"{table}_{first:%Y_%m}"
 
 
 def _month(now: datetime, ahead: int) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from deployd.model.state import MachineKind
 from deployd.store.codec import decode
 from deployd.store.database import Database
 
-__all__ = ["read", "read_of"]
+__all__ = ["entered", "read", "read_of"]
 
 
 def _transition(row: asyncpg.Record) -> Transition:
@@ -43,3 +44,9 @@ async def read_of(
     """The same of one machine."""
     rows = await db.fetch("read_transitions_of", world_id, machine_id, seq, at, limit)
     return [_transition(row) for row in rows]
+
+
+async def entered(db: Database, keys: Sequence[tuple[int, UUID, int]]) -> list[datetime | None]:
+    """For each (world_id, machine_id, seq) when the machine came into the state that `seq` led out of."""
+    worlds, ids, numbers = [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]
+    return [row["at"] for row in await db.fetch("entered", worlds, ids, numbers)]

@@ -117,6 +117,11 @@ class Vault:
         """Outputs and password are gone; so they may have been before."""
         await self._db.execute("remove_outputs", world_id, resource_id)
 
+    async def check(self) -> None:
+        """Raises SecretsUnreadable where anything is encrypted with another key, looking anew."""
+        self._agreed = False
+        await self._ready()
+
     # -- how
 
     async def _read(self, world_id: int, resource_id: UUID) -> tuple[bytes | None, _Kept]:

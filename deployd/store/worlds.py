@@ -10,11 +10,13 @@ import asyncpg
 from deployd.model.world import Capability, Gate, World
 from deployd.store.codec import decode, encode
 from deployd.store.database import Database
+from deployd.telemetry.subject import WORLDS
 
 __all__ = ["add", "add_capability", "get", "head", "list_all", "retire", "set_gates"]
 
 
 def _world(row: asyncpg.Record) -> World:
+    WORLDS[row["world_id"]] = row["name"]
     return World(
         world_id=row["world_id"],
         uid=row["uid"],

@@ -1,4 +1,4 @@
-"""The HTTP application: /graphql, uploads, /healthz, /readyz, behind the guard."""
+"""The HTTP application: /graphql, uploads, /metrics, /healthz, /readyz, behind the guard."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ from aiohttp import web
 
 from deployd.errors import DeploydError
 from deployd.graphql.context import Api
+from deployd.telemetry.tracing import Tracer
 from deployd.web.authentication import ACTOR, Authentication
 from deployd.web.graphql import View
 from deployd.web.guard import LARGEST, LOOPBACK_HOSTS, UPLOADS, guard, secure
 from deployd.web.health import live, ready
+from deployd.web.metrics import metrics
 from deployd.web.problem import errors_as_problems
+from deployd.web.tracing import traced
 from deployd.web.uploads import receive
 
 __all__ = ["application"]
 
 
 def application(
-    api: Api, *, trust_loopback: bool, allowed_hosts: frozenset[str] = LOOPBACK_HOSTS
+    api: Api,
+    *,
+    trust_loopback: bool,
+    allowed_hosts: frozenset[str] = LOOPBACK_HOSTS,
+    tracer: Tracer | None = None,
 ) -> web.Application:
     """The application. `trust_loopback`: calls from this machine need no token, and may do everything."""
 
@@ -25,14 +32,16 @@ def application(
         who = request.get(ACTOR) or f"nobody at {request.remote}"
         api.auditing.refused(who, f"{request.method} {request.path}", None, error.code, error.message)
 
+    tracing = [] if tracer is None else [traced(tracer)]
     app = web.Application(
-        middlewares=[errors_as_problems(refused), guard(allowed_hosts)], client_max_size=LARGEST
+        middlewares=[*tracing, errors_as_problems(refused), guard(allowed_hosts)], client_max_size=LARGEST
     )
     authentication = Authentication(api.db, trust_loopback)
     view = View(api, authentication, refused)
     app.router.add_post("/graphql", view.post)
     app.router.add_get("/graphql", view.get, allow_head=False)
     app.router.add_post(UPLOADS, receive(api, authentication))
+    app.router.add_get("/metrics", metrics(api, authentication, view.open_now))
     app.router.add_get("/healthz", live)
     app.router.add_get("/readyz", ready(api.db))
     app.on_response_prepare.append(secure)

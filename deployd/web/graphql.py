@@ -71,6 +71,14 @@ class View(GraphQLView[Context, None]):
             return_exceptions=True,
         )
 
+    def open_now(self) -> dict[str, int]:
+        """How many websockets there are, and operations under way over them."""
+        handlers = tuple(TransportHandler.living)
+        return {
+            "websockets": sum(not ws.closed for ws in tuple(self._sockets)),
+            "operations": sum(len(one.operations) for one in handlers if one.view is self),
+        }
+
     # -- what strawberry asks of its view
 
     async def get_context(

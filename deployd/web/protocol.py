@@ -6,7 +6,8 @@ https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 from __future__ import annotations
 
 import logging
-from typing import Any
+import weakref
+from typing import Any, ClassVar
 
 import msgspec
 from graphql import GraphQLError
@@ -53,6 +54,17 @@ _MESSAGE = _Init | _Ping | _Pong | _Subscribe | _Complete
 
 class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """One for each connection."""
+
+    living: ClassVar[weakref.WeakSet[TransportHandler]] = weakref.WeakSet()
+    """Those whose connection is open."""
+
+    async def handle(self) -> None:
+        """For as long as the connection is open."""
+        self.living.add(self)
+        try:
+            await super().handle()
+        finally:
+            self.living.discard(self)
 
     async def handle_message(self, message: Any) -> None:
         """One frame, whatever it holds."""

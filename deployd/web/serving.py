@@ -10,8 +10,8 @@ from typing import Self
 
 from aiohttp import web
 
+from deployd.drivers.port_holder import holder
 from deployd.errors import SettingsError
-from deployd.web.port_holder import holder
 
 __all__ = ["Running", "start"]
 

@@ -30,6 +30,7 @@ def test_everything_set_is_taken() -> None:
             "DEPLOYD_HOST": "::1",
             "DEPLOYD_PORT": "0",
             "DEPLOYD_LOG_LEVEL": "DEBUG",
+            "DEPLOYD_LOG_FORMAT": "JSON",
             "DEPLOYD_ENTRYPOINT_PORT": "0",
         }
     )
@@ -40,6 +41,7 @@ def test_everything_set_is_taken() -> None:
         host="::1",
         port=0,
         log_level="debug",
+        log_format="json",
         entrypoint_port=0,
     )
 
@@ -50,7 +52,10 @@ def test_the_real_environment_is_read_without_an_argument(monkeypatch: pytest.Mo
     assert Settings.from_environment().port == 1234
 
 
-@pytest.mark.parametrize("name", ["HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "ENTRYPOINT_PORT"])
+NAMES = ["HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "LOG_FORMAT", "ENTRYPOINT_PORT"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_empty_variable_counts_as_not_set(name: str) -> None:
     environ = {"HOME": "/home/ada"}
 
@@ -98,6 +103,7 @@ def test_a_relative_home_is_below_the_working_directory(
         ("DEPLOYD_HOST", "127.0.0.1:7070", "0.0.0.0"),
         ("DEPLOYD_HOST", "my host", "0.0.0.0"),
         ("DEPLOYD_LOG_LEVEL", "loud", "debug, info, warning"),
+        ("DEPLOYD_LOG_FORMAT", "xml", "text, json"),
     ],
 )
 def test_a_bad_value_is_refused_with_what_would_be_right(variable: str, value: str, right: str) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from deployd.drivers.api import DriverContext, Endpoint, Routed, Router, ServiceRef, Target
 from deployd.drivers.entrypoint.claims import entry_gates, refusals, taken, wanted
 from deployd.drivers.entrypoint.client import Client, State
 from deployd.drivers.entrypoint.config import Config, read_config
+from deployd.drivers.entrypoint.examining import examine
 from deployd.drivers.entrypoint.proxy import record as table
 from deployd.drivers.entrypoint.proxy.record import Record
 from deployd.drivers.entrypoint.reserve import free_port
 from deployd.errors import Denied, Retryable
+from deployd.model.finding import Finding
 from deployd.model.reason import Reason
 from deployd.model.spec import RouteSpec
 from deployd.model.world import Gate
@@ -73,6 +76,10 @@ class LocalRouter:
     async def unroute(self, service: ServiceRef, why: str | None = None, *, soon: bool = False) -> Routed:
         """A reason is kept in the table, for whoever asks; without one the service is forgotten."""
         return await _blocking(lambda: self._unroute(service, why, soon=soon))
+
+    async def examine(self, services: Collection[UUID]) -> Sequence[Finding]:
+        """Whether the addresses can be had."""
+        return [await _blocking(lambda: examine(self.client, self.config))]
 
     def _reserve(self, service: ServiceRef, scheme: str) -> Endpoint:
         name = str(service.service_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -35,12 +35,14 @@ from deployd.drivers.process.environments import Environments
 from deployd.drivers.process.health import address, judge
 from deployd.drivers.process.hints import hints
 from deployd.drivers.process.instance import Start
+from deployd.drivers.process.leftover import examine
 from deployd.drivers.process.logs import read_page
 from deployd.drivers.process.packages import describe
 from deployd.drivers.process.prepare import Prepared, prepare
 from deployd.drivers.process.probe import ask, listens_on
 from deployd.drivers.process.tasks import TaskFolders, judge_task
 from deployd.errors import Denied, Retryable
+from deployd.model.finding import Finding
 from deployd.model.state import Health
 
 __all__ = ["ProcessDeployer", "create"]
@@ -59,7 +61,7 @@ def create(config: Mapping[str, object], context: DriverContext) -> Deployer:
 
 
 class ProcessDeployer:
-    """A Deployer that also offers Tasks, Builds, Watch and Logs."""
+    """A Deployer that also offers Tasks, Builds, Watch, Logs and Examines."""
 
     supports = Supports(runs="tree", max_scale=1, rollouts=ROLLOUTS, bound_to_host=True, tasks=True)
 
@@ -165,6 +167,10 @@ class ProcessDeployer:
         found += await _blocking(lambda: [*self.tasks.list(service), *self.environments.logs(service)])
         where = {str(one.release_id): (one.start.name, one.folder / "logs") for one in found}
         return await _blocking(lambda: read_page(where, after, limit))
+
+    async def examine(self, services: Collection[UUID]) -> Sequence[Finding]:
+        """Processes that nobody knows, and the room for logs."""
+        return await _blocking(lambda: examine(self.client.home, services))
 
     async def _user(self, service: ServiceRef) -> int | None:
         return await _blocking(lambda: self.client.user_of(service))

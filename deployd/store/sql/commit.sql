@@ -97,13 +97,20 @@ with step as (
     from tally t join locked l on l.world_id = t.world_id
     where h.world_id = t.world_id
     returning h.world_id, h.seq - t.n as base, h.at
+), numbered as (
+    select n.ord, n.world_id, h.base + row_number() over (partition by n.world_id order by n.ord) as seq, h.at,
+           n.id, n.kind, n.service_id, n.trigger, n.from_state, n.to_state, n.actor, n.reason
+    from news n join head h on h.world_id = n.world_id
 ), written as (
     insert into transitions (world_id, seq, at, machine_id, kind, service_id, trigger, from_state, to_state,
                              actor, reason)
-    select n.world_id, h.base + row_number() over (partition by n.world_id order by n.ord), h.at,
-           n.id, n.kind, n.service_id, n.trigger, n.from_state, n.to_state, n.actor, n.reason::jsonb
-    from news n join head h on h.world_id = n.world_id
+    select world_id, seq, at, id, kind, service_id, trigger, from_state, to_state, actor, reason::jsonb
+    from numbered
 )
+-- Not joined: which step has which number is put together by the caller.
 select ord, cardinality(woken) > 0 as woke,
-       extract(epoch from deadline_at - statement_timestamp())::float8 as remaining
-from moved;
+       extract(epoch from deadline_at - statement_timestamp())::float8 as remaining,
+       null::bigint as seq, null::timestamptz as at, null::uuid as id
+from moved
+union all
+select ord, null, null, seq, at, id from numbered;

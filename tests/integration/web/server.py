@@ -41,6 +41,7 @@ from deployd.store import machines, worlds
 from deployd.store.commit import Birth, Step
 from deployd.store.database import Database
 from deployd.store.vault import Vault
+from deployd.telemetry.tracing import Tracer
 from deployd.web.application import application
 from deployd.web.guard import LOOPBACK_HOSTS
 from deployd.web.serving import Running, start
@@ -208,7 +209,12 @@ class Served:
 
 @asynccontextmanager
 async def serve(
-    db: Database, *, trust_loopback: bool = True, driver: Deployer | None = None, hints: bool = True
+    db: Database,
+    *,
+    trust_loopback: bool = True,
+    driver: Deployer | None = None,
+    hints: bool = True,
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[Served]:
     """`hints` False: nobody is ever told of a commit."""
     bus = Bus(db)
@@ -227,7 +233,7 @@ async def serve(
     assert system is not None
     access, auditing = Access(operations, system.world_id, bus.revoked), Auditing(db, system.world_id)
     api = Api(operations, db, bus, find, Secrets(operations, Vault(db, b"k" * 32)), access, auditing)
-    app = application(api, trust_loopback=trust_loopback, allowed_hosts=LOOPBACK_HOSTS)
+    app = application(api, trust_loopback=trust_loopback, allowed_hosts=LOOPBACK_HOSTS, tracer=tracer)
     try:
         async with (
             auditing.running(),

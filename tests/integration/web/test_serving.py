@@ -15,13 +15,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from deployd.drivers.port_holder import holder
 from deployd.errors import SettingsError
 from deployd.store import worlds
 from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.migrator import migrate
 from deployd.web import serving
-from deployd.web.port_holder import holder
 from tests.conftest import at, statement
 from tests.integration.web.server import Served, serve
 
