@@ -74,6 +74,7 @@ async def guard(context: Context, machine: Machine, facts: ServiceFacts) -> Outc
         urls=facts.urls if routed is None else routed.urls,
         pid=mine.pid,
         restarts=mine.restarts,
+        running=there,
         reason=mine.reason,
     )
     soon = timedelta(seconds=0.5) if mine.health is Health.PROGRESSING else _until_let_go(facts)

@@ -23,7 +23,12 @@ from deployd.model.world import World
 from deployd.store import machines
 from deployd.store.commit import Post
 
-__all__ = ["Infrastructure"]
+__all__ = ["Infrastructure", "is_name"]
+
+
+def is_name(name: str) -> bool:
+    """Whether a resource that stands by itself may be called so: as `shared:` of a manifest may name it."""
+    return re.fullmatch(SHARED_NAME.pattern, name) is not None
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Infrastructure:
         place = await self.operations.world(actor, world)
         if place.retired_at is not None:
             raise Conflict(f"world {world!r} is retired", remedy="Name another one.")
-        if not re.fullmatch(SHARED_NAME.pattern, name):
+        if not is_name(name):
             raise InputError(
                 f"{name[:64]!r} is no name of a resource",
                 remedy=f"Would be {SHARED_NAME.what}, as `shared:` in a manifest has it.",

@@ -144,6 +144,7 @@ async def stop(context: Context, machine: Machine) -> Outcome:
         url=None,
         urls=(),
         pid=None,
+        running=0,
         reason=None,
     )
     return Go("gone" if retiring else "stopped", facts=facts, posts=posts)

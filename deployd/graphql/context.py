@@ -14,6 +14,8 @@ from deployd.drivers.api import Deployer
 from deployd.engine.bus import Bus
 from deployd.engine.infrastructure import Infrastructure
 from deployd.engine.operations import Operations
+from deployd.engine.restraint import Restraint
+from deployd.engine.scaling import Scaling
 from deployd.engine.secrets import Secrets
 from deployd.engine.worlds import Worlds
 from deployd.graphql.loaders import Loaders
@@ -43,6 +45,16 @@ class Api:
     def worlds(self) -> Worlds:
         """What can be asked about worlds."""
         return Worlds(self.operations)
+
+    @property
+    def restraint(self) -> Restraint:
+        """What can be asked about holds."""
+        return Restraint(self.operations)
+
+    @property
+    def scaling(self) -> Scaling:
+        """What can be asked about copies."""
+        return Scaling(self.operations, self.deployer)
 
     @property
     def infrastructure(self) -> Infrastructure:

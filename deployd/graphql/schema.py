@@ -22,6 +22,7 @@ from deployd.graphql.machines import MachineMutation
 from deployd.graphql.masking import mask
 from deployd.graphql.problem import explain
 from deployd.graphql.resources import ResourceMutation, ResourceQuery
+from deployd.graphql.restraint import RestraintMutation
 from deployd.graphql.scalars import CONFIG
 from deployd.graphql.secrets import SecretMutation, SecretQuery
 from deployd.graphql.services import ServiceMutation, ServiceQuery
@@ -52,7 +53,13 @@ class Query(
 
 @strawberry.type(description="What can be asked for.")
 class Mutation(
-    ChangeMutation, MachineMutation, ServiceMutation, ResourceMutation, WorldMutation, SecretMutation
+    ChangeMutation,
+    MachineMutation,
+    ServiceMutation,
+    RestraintMutation,
+    ResourceMutation,
+    WorldMutation,
+    SecretMutation,
 ):
     """All roots that change something."""
 

@@ -121,6 +121,8 @@ class ServiceFacts:
     run: Run | None = None
     """Under way, or about to be."""
     last_run: Run | None = None
+    running: int = 0
+    """Copies of what it serves that were there at the last look."""
     holds: tuple[Hold, ...] = ()
     """What must not be deployed to it."""
     copies: int | None = None
