@@ -1,4 +1,4 @@
-"""What goes on with holds, copies and adopted resources while a deployd is killed. Begun twice, all are one."""
+"""What goes on with holds, copies and adoptions while a deployd is killed; each may be begun twice."""
 
 from __future__ import annotations
 
