@@ -71,11 +71,12 @@ async def take_turn(context: Context, machine: Machine) -> Outcome:
     if service is None or service.state == ServiceState.RETIRED:
         raise NotFound(f"service {facts.service} is retired", remedy="Deploy again: that makes a new one.")
     assert isinstance(service.facts, ServiceFacts)
+    # Before it asks, so that it takes nobody's place; and again when its turn has come.
+    if (hold := refusing(service.facts.holds, facts)) is not None:
+        reason = held_refusal(facts.service, hold)
+        return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     turns = service.facts.current, service.facts.next
     if turns[0] is not None and turns[0].deployment_id == machine.id:
-        if (hold := refusing(service.facts.holds, facts)) is not None:
-            reason = held_refusal(facts.service, hold)
-            return Go("fail", facts=replace(facts, reason=reason), reason=reason)
         restores = None if service.facts.suspended else service.facts.serving
         return Go("start", facts=replace(facts, restores=restores))
     if turns[1] is not None and turns[1].deployment_id == machine.id:

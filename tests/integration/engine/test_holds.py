@@ -286,6 +286,33 @@ async def test_a_hold_counts_for_what_waits_and_for_what_works(shop: Shop) -> No
     assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
 
 
+async def test_what_is_held_takes_nobodys_place(shop: Shop) -> None:
+    """A newer deployment of what is held does not supersede the rollback that waits."""
+    home = shop.home
+    await shop.deploy("ok")
+    await shop.deploy("better")
+    service = await home.service("cart")
+    working = await home.operations.deploy(ADA, "local", home.source(cart="slow"), ["cart"])
+    while not (made := await home.deployments(working.id)):
+        await asyncio.sleep(0.01)
+    await home.until(made[0].id, "verifying")
+    await home.operations.rollback(ADA, "local", "cart")
+    waits = (await shop.facts(lambda facts: facts.next is not None)).next
+    assert waits is not None
+    second = (await shop.releases())[2]
+    late = derived_id(service.id, "late")
+    facts = DeploymentFacts(
+        "cart", datetime.now(UTC), ADA.name, second.spec, second.source, fingerprint=second.fingerprint
+    )
+    one = birth(home.world_id, late, facts, ADA.name, service_id=service.id, placement="here")
+    await home.committer.store(births=(one,))
+    await home.until(late, "failed")
+    await home.operations.cancel(ADA, made[0].id)
+    await home.until(waits.deployment_id, "succeeded")
+    await home.until(service.id, "serving")
+    assert await shop.serving() == 1
+
+
 async def test_what_is_wrong_with_holding(shop: Shop) -> None:
     await shop.deploy("ok")
     restraint, one = shop.restraint, (await shop.releases())[1].id
