@@ -90,6 +90,7 @@ class StandinDeployer:
         rollouts=frozenset({"rolling", "blue-green", "canary", "recreate"}),
         bound_to_host=True,
         tasks=True,
+        max_scale=5,
     )
 
     def __init__(self, folder: Folder) -> None:
@@ -125,8 +126,15 @@ class StandinDeployer:
             raise Retryable("the network was busy")
         if how == "broken":
             return Failed(Reason("BROKEN", f"{service.service} does not start", evidence="exit status 3"))
-        self.folder.make(service.service_id, f"{release.release_id}.{how}")
-        await self._breathe()
+        copies = [f"{release.release_id}.{how}"]
+        copies += [f"{copies[0]}.{number}" for number in range(2, release.copies + 1)]
+        for name in copies:
+            self.folder.make(service.service_id, name)
+            await self._breathe()
+        for name in self.folder.of(service.service_id):
+            if name.startswith(copies[0]) and name not in copies:
+                self.folder.remove(service.service_id, name)
+                await self._breathe()
         if alone:
             for name in self.folder.of(service.service_id):
                 if name.partition(".")[0] != str(release.release_id):
@@ -138,7 +146,7 @@ class StandinDeployer:
         await self._breathe()
         found = []
         for name in self.folder.of(service.service_id):
-            release_id, _, how = name.partition(".")
+            release_id, how, *_ = name.split(".")
             if how == "wilting" and self.folder.is_marked("ill"):
                 how = "sick"
             restarts = int(how == "wilting" and self.folder.is_marked("restarted"))

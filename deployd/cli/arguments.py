@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     _looking(verb)
     _steering(verb)
     _worlds(verb)
+    _services_by_noun(verb)
     _resources(verb)
     _secrets(verb)
     _access(verb)
@@ -149,6 +150,21 @@ def _steering(verb: Verb) -> None:
         one.add_argument("service", metavar="SERVICE")
         _no_wait(one)
 
+    hold = verb(
+        "hold",
+        "holds:hold",
+        "hold a service at what it serves, or keep one of its releases from coming back",
+        "Nothing made of the same is deployed until the hold is lifted: what nobody names is left alone, "
+        "what somebody names is refused. A rollback holds the release that it leaves.",
+    )
+    hold.add_argument("service", metavar="SERVICE")
+    hold.add_argument(
+        "--release", type=_count, metavar="N", help="only this release (else the service itself)"
+    )
+    hold.add_argument("--note", metavar="TEXT", help="why, for people")
+    hold.add_argument("--lift", action="store_true", help="lift the hold of that release (else all of them)")
+    _no_wait(hold)
+
     run = verb("run", "running:run", "run a service that has a schedule now, and follow that to its end")
     run.add_argument("service", metavar="SERVICE")
     _no_wait(run)
@@ -204,9 +220,44 @@ def _worlds(verb: Verb) -> None:
     gate.add_argument("--remove", action="store_true", help="remove the gate")
 
 
+def _services_by_noun(verb: Verb) -> None:
+    part = _parts(verb("service", "looking:status", "list services, show one, run more copies of it"))
+    part("list", "looking:status", "show the world's services").set_defaults(service=None)
+    show = part("show", "looking:status", "show one in detail")
+    show.add_argument("service", metavar="SERVICE")
+    scale = part("scale", "scaling:scale", "run another number of copies, of those that its manifest allows")
+    scale.add_argument("service", metavar="SERVICE")
+    scale.add_argument("copies", type=_count, metavar="N")
+    _no_wait(scale)
+
+
 def _resources(verb: Verb) -> None:
-    part = _parts(verb("resource", "resources:list_resources", "list resources; delete one by its name"))
+    part = _parts(
+        verb("resource", "resources:list_resources", "list, show, make, change, adopt and delete them")
+    )
     part("list", "resources:list_resources", "list the world's resources")
+    show = part("show", "standing:show_one", "show one in detail")
+    show.add_argument("name", metavar="NAME")
+    create = part(
+        "create", "standing:create", "make one that stands by itself; manifests find it by `shared:`"
+    )
+    create.add_argument("name", metavar="NAME")
+    create.add_argument("slug", metavar="SLUG", help="what it shall be, such as postgres")
+    update = part("update", "standing:update", "change parameters of one that stands by itself, in place")
+    update.add_argument("name", metavar="NAME")
+    for one, needed in ((create, False), (update, True)):
+        one.add_argument(
+            "--param",
+            action="append",
+            default=None if needed else [],
+            required=needed,
+            metavar="NAME=VALUE",
+            help="what its definition lets one set; may be repeated",
+        )
+        _no_wait(one)
+    adopt = part("adopt", "standing:adopt", "look after one again that no service has any more")
+    adopt.add_argument("name", metavar="NAME")
+    _no_wait(adopt)
     delete = part(
         "delete", "resources:delete", "delete a resource with its data, which no service has any more"
     )

@@ -12,19 +12,19 @@ from deployd.cli import documents
 from deployd.cli.client import Client, Json
 from deployd.cli.exits import ExitCode
 from deployd.cli.follow import conclude, follow_change, follow_deployment, view
+from deployd.cli.holds import held
 from deployd.cli.options import Options
 from deployd.cli.progress import word
+from deployd.cli.releases import release_of
 from deployd.cli.session import begin, client_of, console_of, cursor_of, folder, latest, service_of
 from deployd.cli.terminal import Console
-from deployd.errors import Conflict, DeploydError, InputError, NotFound
+from deployd.errors import DeploydError, InputError
 from deployd.sources import check_repository
 
 __all__ = ["deploy", "deploy_source", "retry", "rollback"]
 
 BEGINNING = 30.0
 """Seconds within which what was asked for has to begin."""
-MOST = 100
-"""Releases that the server tells at once."""
 
 
 async def deploy(options: Options, arguments: argparse.Namespace) -> int:
@@ -75,9 +75,25 @@ async def rollback(options: Options, arguments: argparse.Namespace) -> int:
     async with client_of(options) as client:
         after = await cursor_of(client, world)
         service = await service_of(client, world, name)
-        release = await _release(client, world, name, arguments.to) if arguments.to is not None else None
+        release = await release_of(client, world, name, arguments.to) if arguments.to is not None else None
+        await _warn(console, client, world, name, release)
         await client.mutate(documents.ROLLBACK, {"world": world, "service": name, "release": release})
-        return await _follow_next(console, client, world, after, service["id"], arguments)
+        code = await _follow_next(console, client, world, after, service["id"], arguments)
+        if code == ExitCode.DONE and not arguments.no_wait and not console.json:
+            for line in held(await service_of(client, world, name)):
+                console.say(console.paint(f"held: {line}; to lift it: deployd hold {name} --lift", "dim"))
+        return code
+
+
+async def _warn(console: Console, client: Client, world: str, name: str, release: str | None) -> None:
+    """What going back does not undo, before anything is done."""
+    asked = {"world": world, "service": name, "release": release}
+    data = await client.query(documents.ROLLBACK_WARNINGS, asked)
+    for line in data["service"]["rollbackWarnings"] if data["service"] else ():
+        if console.json:
+            console.tell("warning", text=line)
+        else:
+            console.say(console.paint(f"{name}: {line}", "yellow"))
 
 
 async def retry(options: Options, arguments: argparse.Namespace) -> int:
@@ -136,19 +152,6 @@ async def _next_deployment(client: Client, world: str, after: str, service_id: s
 
 def _born(transition: Json) -> bool:
     return word(transition["kind"]) == "deployment" and not transition["fromState"]
-
-
-async def _release(client: Client, world: str, name: str, number: int) -> str:
-    data = await client.query(documents.HISTORY, {"world": world, "name": name, "first": MOST})
-    releases = {one["number"]: one["id"] for one in data["service"]["releases"]}
-    if not releases:
-        raise Conflict(f"service {name} has no release yet")
-    if number not in releases:
-        raise NotFound(
-            f"service {name} has no release {number}",
-            remedy=f"It has {min(releases)} to {max(releases)}: see deployd history {name}",
-        )
-    return str(releases[number])
 
 
 def _asked(console: Console, kind: str, machine_id: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 __all__ = [
+    "ADOPT_RESOURCE",
     "APPROVE",
     "CANCEL",
     "CHANGE",
+    "CREATE_RESOURCE",
     "CREATE_WORLD",
     "DELETE_RESOURCE",
     "DEPLOY",
@@ -14,12 +16,16 @@ __all__ = [
     "FOLLOW_LOGS",
     "GATES",
     "HISTORY",
+    "HOLD",
+    "LIFT_HOLD",
     "LOGS",
     "RESOURCE",
     "RESOURCES",
     "RETIRE_WORLD",
     "RETRY",
     "ROLLBACK",
+    "ROLLBACK_WARNINGS",
+    "SCALE",
     "SECRETS",
     "SERVICE",
     "SERVICES",
@@ -28,6 +34,7 @@ __all__ = [
     "STEER",
     "TRANSITIONS",
     "UNSET_SECRET",
+    "UPDATE_RESOURCE",
     "VERSION",
     "WORLD",
     "WORLDS",
@@ -43,12 +50,13 @@ _SERVICE = f"""{{
   id name world state health address url urls pid restarts createdAt updatedAt
   schedule nextRunAt runningSince lastRunAt lastRunReason {_REASON}
   reason {_REASON} serving {{ id number createdAt }} previous {{ id number }}
-  deployment {{ id state progress }}
+  deployment {{ id state progress }} copies running holds {{ release {{ id number }} by at note }}
   deployments(first: 1) {{ id state requestedAt reason {_REASON} }}
 }}"""
 
 _RESOURCE = f"""{{
-  id name world slug type state health ownership outputs services boundToHost createdAt updatedAt
+  id name world slug type state health ownership standing params {{ name value }} outputs services
+  boundToHost createdAt updatedAt
   reason {_REASON}
 }}"""
 
@@ -86,6 +94,24 @@ SET_GATES = f"""mutation SetGates($world: String!, $gates: [GateInput!]!) {{
 
 DELETE_RESOURCE = f"""mutation DeleteResource($world: String!, $name: String!) {{
   deleteResource(world: $world, name: $name) {{ __typename ... on Resource {{ id name }} {_PROBLEM} }}
+}}"""
+
+CREATE_RESOURCE = f"""mutation CreateResource(
+  $world: String!, $name: String!, $slug: String!, $params: [ParamInput!]!
+) {{
+  createResource(world: $world, name: $name, slug: $slug, params: $params) {{
+    __typename ... on Resource {{ id name }} {_PROBLEM}
+  }}
+}}"""
+
+UPDATE_RESOURCE = f"""mutation UpdateResource($world: String!, $name: String!, $params: [ParamInput!]!) {{
+  updateResource(world: $world, name: $name, params: $params) {{
+    __typename ... on Resource {{ id name }} {_PROBLEM}
+  }}
+}}"""
+
+ADOPT_RESOURCE = f"""mutation AdoptResource($world: String!, $name: String!) {{
+  adoptResource(world: $world, name: $name) {{ __typename ... on Resource {{ id name }} {_PROBLEM} }}
 }}"""
 
 SERVICES = f"""query Services($world: String!) {{
@@ -136,6 +162,28 @@ DEPLOY = f"""mutation Deploy($input: DeployInput!) {{
 
 ROLLBACK = f"""mutation Rollback($world: String!, $service: String!, $release: ID) {{
   rollback(world: $world, service: $service, release: $release) {{
+    __typename ... on Service {{ id name }} {_PROBLEM}
+  }}
+}}"""
+
+ROLLBACK_WARNINGS = """query RollbackWarnings($world: String!, $service: String!, $release: ID) {
+  service(world: $world, name: $service) { rollbackWarnings(release: $release) }
+}"""
+
+HOLD = f"""mutation Hold($world: String!, $service: String!, $release: ID, $note: String!) {{
+  hold(world: $world, service: $service, release: $release, note: $note) {{
+    __typename ... on Service {{ id name }} {_PROBLEM}
+  }}
+}}"""
+
+LIFT_HOLD = f"""mutation LiftHold($world: String!, $service: String!, $release: ID) {{
+  liftHold(world: $world, service: $service, release: $release) {{
+    __typename ... on Service {{ id name }} {_PROBLEM}
+  }}
+}}"""
+
+SCALE = f"""mutation Scale($world: String!, $service: String!, $copies: Int!) {{
+  scale(world: $world, service: $service, copies: $copies) {{
     __typename ... on Service {{ id name }} {_PROBLEM}
   }}
 }}"""

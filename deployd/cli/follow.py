@@ -217,7 +217,7 @@ async def _next(batches: asyncio.Queue[Json], reader: asyncio.Task[None]) -> Jso
 def conclude(console: Console, progress: Progress, *, again: bool = False) -> int:
     """Say what it came to: addresses, or the one plain reason for each failure. The exit code.
 
-    `again`: what it leaves as it is was told before.
+    `again`: what it leaves as it is was told before, and only what is held is told once more.
     """
     code = progress.exit_code()
     if console.json:
@@ -247,7 +247,7 @@ def conclude(console: Console, progress: Progress, *, again: bool = False) -> in
             how = f" answers at {one.reached}" if one.reached else f": {one.due}" if one.due else " runs"
             what = f"{one.name}{how}"
             console.say(f"{console.paint('✔', 'green')} {what}" if console.live else what)
-    for line in () if again else progress.left_alone():
+    for line in progress.held() if again else progress.left_alone():
         console.say(console.paint(line, "dim"))
     for title, reason in progress.failures():
         console.complain(error_block(f"{title}: {reason['summary']}", reason["evidence"], reason["remedy"]))

@@ -9,6 +9,7 @@ from deployd import __version__
 from deployd.cli import documents
 from deployd.cli.client import Json
 from deployd.cli.exits import ExitCode, ServerUnreachable
+from deployd.cli.holds import held
 from deployd.cli.options import Options
 from deployd.cli.progress import BAD, GIVEN_UP, word
 from deployd.cli.render import age, health_style, table
@@ -69,7 +70,7 @@ def _overview(console: Console, services: list[Json]) -> None:
     rows = [
         [
             one["name"],
-            word(one["state"]),
+            word(one["state"]) + (", held" if one["holds"] else ""),
             word(one["health"]),
             str(one["serving"]["number"]) if one["serving"] else "-",
             one["url"] or one["address"] or next_run(one) or "-",
@@ -132,6 +133,8 @@ def _detail(console: Console, service: Json) -> None:
         ("direct", service["url"] and service["address"]),
         ("release", serving and f"{serving['number']} (made {age(serving['createdAt'], now)} ago)"),
         ("before", previous and f"{previous['number']}"),
+        ("copies", (service["copies"] or 0) > 1 and f"{service['running']} of {service['copies']}"),
+        ("held", "\n          ".join(held(service))),
         ("deploying", working and _deploying(working)),
         ("process", service["pid"] and str(service["pid"])),
         ("restarts", str(service["restarts"])),

@@ -191,6 +191,11 @@ class Progress:
             lines.append(f"{why}, at {reached}" if reached else why)
         return lines
 
+    def held(self) -> list[str]:
+        """Those of these lines that say that somebody holds the service."""
+        starts = tuple(f"{name}: held" for name in self.unaffected)
+        return [line for line in self.left_alone() if line.startswith(starts)]
+
     def exit_code(self) -> ExitCode:
         """What its end means for a script."""
         states = {one.state for one in self.attempts.values()}

@@ -93,16 +93,19 @@ async def delete(options: Options, arguments: argparse.Namespace) -> int:
 
 
 async def rested(client: Client, world: str) -> list[str]:
-    """Wait until nothing runs any more for resources of this host that nobody needs; those that still do."""
+    """Wait until nothing runs any more for resources of this host that nobody needs; those that still do.
+
+    Those that stand by themselves never rest, and are not waited for.
+    """
     until = time.monotonic() + RESTING
     while True:
         running = [
-            str(one["name"])
+            one
             for one in await _resources(client, world)
             if one["boundToHost"] and word(one["state"]) == "ready" and word(one["health"]) != "suspended"
         ]
-        if not running or time.monotonic() > until:
-            return running
+        if all(one["standing"] for one in running) or time.monotonic() > until:
+            return [str(one["name"]) for one in running]
         await asyncio.sleep(AGAIN)
 
 

@@ -81,8 +81,9 @@ class Deployer(Protocol):
         ...
 
     async def apply(self, service: ServiceRef, release: ReleaseSpec, *, alone: bool) -> Progress:
-        """Make the release run. Beside others of the service; when `alone`, end those first to last.
+        """Make the release run, in as many copies as it says.
 
+        Beside others of the service; when `alone`, end those first to last.
         Done means started, not healthy: that is for `observe` to say. Done with `alone` means that
         nothing else of the service runs any more.
         """

@@ -74,6 +74,8 @@ class ReleaseSpec:
     """Why its environment is incomplete: it must not be started then; what runs already goes on."""
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Secret values that are in those variables, by their names: `[secret NAME]` is shown in their place."""
+    copies: int = 1
+    """How many instances of it run: the one thing that may change from call to call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,16 @@ class InstanceStatus:
     reason: Reason | None = None
 
 
+_WORSE = (
+    Health.HEALTHY,
+    Health.SUSPENDED,
+    Health.PROGRESSING,
+    Health.UNKNOWN,
+    Health.MISSING,
+    Health.DEGRADED,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What is there of one service, of all its releases. Nothing there is no error: no instances."""
@@ -204,8 +216,12 @@ class Observation:
     instances: tuple[InstanceStatus, ...] = ()
 
     def of(self, release_id: UUID) -> InstanceStatus | None:
-        """The instance of this release, or None where there is none."""
-        return next((one for one in self.instances if one.release_id == release_id), None)
+        """The instance of this release, of several the one that does worst, or None where there is none."""
+        return max(self.copies(release_id), key=lambda one: _WORSE.index(one.health), default=None)
+
+    def copies(self, release_id: UUID) -> tuple[InstanceStatus, ...]:
+        """All of this release."""
+        return tuple(one for one in self.instances if one.release_id == release_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from deployd.engine.context import Context
+from deployd.engine.holds import forbids, refusal, told
 from deployd.machines import RUNNERS
 from deployd.manifest.inputs import fingerprint
 from deployd.model.facts import ChangeFacts, DeploymentFacts, ServiceFacts, Source
 from deployd.model.machine import Machine
+from deployd.model.reason import Reason
 from deployd.model.release import Release
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import DeploymentState, Health, MachineKind, ServiceState
@@ -37,6 +39,8 @@ class Selection:
     """By name, why not."""
     fingerprints: Mapping[str, str]
     """Of those that are affected."""
+    refused: tuple[Reason, ...] = ()
+    """Why some of them must not be deployed, though they were asked for: they are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,24 @@ async def select(
     standing = {spec.name: await _standing(context, world_id, spec.name) for spec in specs}
     newer = await _newer(context, world_id, facts, standing) if facts.automatic else {}
     unaffected: dict[str, str] = {}
+    refused: list[Reason] = []
+    named = bool(facts.services or facts.everything) and not facts.automatic
     for spec in specs:
         why = newer.get(spec.name)
         if why is None and not facts.services and not facts.everything:
             why = _unaffected(standing[spec.name], prints[spec.name], automatic=facts.automatic)
+        there = standing[spec.name]
+        if why is None and there is not None:
+            hold = forbids(there.facts.holds, prints[spec.name])
+            if hold is not None and named:
+                refused.append(refusal(spec.name, hold))
+            elif hold is not None:
+                why = told(spec.name, hold)
         if why is not None:
             unaffected[spec.name] = why
     affected = tuple(spec for spec in specs if spec.name not in unaffected)
-    return Selection(affected, unaffected, {spec.name: prints[spec.name] for spec in affected})
+    fingerprints = {spec.name: prints[spec.name] for spec in affected}
+    return Selection(affected, unaffected, fingerprints, tuple(refused))
 
 
 def _unaffected(standing: _Standing | None, wanted: str, *, automatic: bool) -> str | None:

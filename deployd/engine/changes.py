@@ -71,7 +71,8 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     folder = await context.tree(facts.source.tree)
     lines = [f"{name}: {why}" for name, why in selection.unaffected.items()]
     hashes: dict[str, str] = {}
-    refused = [reason for spec in selection.affected for reason in unreachable(spec, every)]
+    refused = list(selection.refused)
+    refused += [reason for spec in selection.affected for reason in unreachable(spec, every)]
     for spec in selection.affected:
         service_id = await id_of(context, machine.world_id, MachineKind.SERVICE, spec.name)
         service = await context.service_ref(machine.world_id, service_id, spec.name)

@@ -12,6 +12,9 @@ from deployd.engine import rollout
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.foreseeing import foresee, refusal
+from deployd.engine.going_back import warnings
+from deployd.engine.holds import given_up, refusing
+from deployd.engine.holds import refusal as held_refusal
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.provisioning import provide
 from deployd.engine.released import release_spec, where
@@ -68,6 +71,10 @@ async def take_turn(context: Context, machine: Machine) -> Outcome:
     if service is None or service.state == ServiceState.RETIRED:
         raise NotFound(f"service {facts.service} is retired", remedy="Deploy again: that makes a new one.")
     assert isinstance(service.facts, ServiceFacts)
+    # Before it asks, so that it takes nobody's place; and again when its turn has come.
+    if (hold := refusing(service.facts.holds, facts)) is not None:
+        reason = held_refusal(facts.service, hold)
+        return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     turns = service.facts.current, service.facts.next
     if turns[0] is not None and turns[0].deployment_id == machine.id:
         restores = None if service.facts.suspended else service.facts.serving
@@ -99,7 +106,7 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     facts = replace(
         facts,
         actions=planned.actions,
-        notes=planned.notes,
+        notes=(*planned.notes, *await _not_undone(context, machine)),
         plan_hash=hash_plan(facts.spec, facts.source, planned.actions),
         reason=None,
     )
@@ -109,6 +116,15 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     if capability.approval and not approved:
         return Go("ask", facts=facts)
     return Go("planned", facts=facts)
+
+
+async def _not_undone(context: Context, machine: Machine) -> tuple[str, ...]:
+    """What whoever rolls back has to know."""
+    facts = facts_of(machine)
+    if facts.purpose != "rollback" or facts.release_id is None or machine.service_id is None:
+        return ()
+    target = await releases.get(context.db, machine.world_id, facts.release_id)
+    return await warnings(context.db, machine.world_id, machine.service_id, target) if target else ()
 
 
 async def await_approval(context: Context, machine: Machine) -> Outcome:
@@ -273,7 +289,9 @@ async def roll_back(context: Context, machine: Machine) -> Outcome:
 
 async def undo(context: Context, machine: Machine) -> Outcome:
     """Cancelling: the same, by somebody's wish."""
-    return await undone(context, machine) or Go("undone", reason=facts_of(machine).reason)
+    return await undone(context, machine) or Go(
+        "undone", reason=facts_of(machine).reason, posts=given_up(machine)
+    )
 
 
 # -- requests
@@ -286,7 +304,7 @@ async def answer(context: Context, machine: Machine, request: Request) -> Outcom
         case "cancel" if _RUNNER.allows("cancel", machine.state):
             because = request.payload.get("because")
             summary = f"cancelled by {request.actor}" + (f" ({because})" if because else "")
-            reason = Reason("CANCELLED", summary)
+            reason = Reason(str(request.payload.get("code", "CANCELLED")), summary)
             return Go("cancel", facts=replace(facts, reason=reason), reason=reason)
         case "supersede" if _RUNNER.allows("supersede", machine.state):
             reason = Reason("SUPERSEDED", f"a newer deployment of {facts.service} took its place")
@@ -322,6 +340,7 @@ def _retry(machine: Machine, request: Request) -> Birth:
         since=None,
         restarts=0,
         kept_until=None,
+        ran_before_at=None,
         address=None,
         url=None,
         urls=(),

@@ -18,11 +18,12 @@ from deployd.drivers.api import (
 )
 from deployd.engine import rollout
 from deployd.engine.context import Context
+from deployd.engine.copies import copies
 from deployd.engine.holding import WAKE
 from deployd.engine.outcome import Go, Outcome, Stay
 from deployd.engine.provisioning import awake
 from deployd.engine.released import release_spec
-from deployd.engine.routing import keep_route
+from deployd.engine.routing import keep_route, spec_of
 from deployd.engine.scheduling import Runner, keep_schedule
 from deployd.engine.tasks import end_task, run_task
 from deployd.machines import RUNNERS
@@ -58,6 +59,11 @@ async def guard(context: Context, machine: Machine, facts: ServiceFacts) -> Outc
     strangers = {one.release_id for one in observation.instances if one.release_id not in known}
     if mine is None or mine.health is Health.MISSING or strangers:
         return await _restore(context, deployer, service, machine, facts, strangers)
+    there = len(observation.copies(facts.serving))
+    if deployer.supports.max_scale > 1:
+        wanted = copies((await spec_of(context, service, facts.serving)).scale, facts.copies)
+        if there != wanted:
+            return await _scale(context, deployer, service, facts, (there, wanted))
     if facts.kept is not None and rollout.kept(facts, datetime.now(UTC)) is None:
         return await _let_go(context, deployer, service, facts)
     seen = replace(
@@ -68,6 +74,7 @@ async def guard(context: Context, machine: Machine, facts: ServiceFacts) -> Outc
         urls=facts.urls if routed is None else routed.urls,
         pid=mine.pid,
         restarts=mine.restarts,
+        running=there,
         reason=mine.reason,
     )
     soon = timedelta(seconds=0.5) if mine.health is Health.PROGRESSING else _until_let_go(facts)
@@ -130,6 +137,30 @@ async def _let_go(context: Context, deployer: Deployer, service: ServiceRef, fac
     if isinstance(progress, Failed):
         return Stay(facts=replace(facts, reason=progress.reason))
     return Stay(after=timedelta(), facts=replace(facts, kept=None, kept_until=None))
+
+
+async def _scale(
+    context: Context, deployer: Deployer, service: ServiceRef, facts: ServiceFacts, number: tuple[int, int]
+) -> Outcome:
+    """Other copies run than shall: those that are there, and those that are wanted."""
+    assert facts.serving is not None
+    release = await release_spec(context, service.world_id, facts.serving)
+    progress = await deployer.apply(service, release, alone=False)
+    if isinstance(progress, Wait):
+        return Stay(after=timedelta(seconds=progress.seconds))
+    if isinstance(progress, Failed):
+        if facts.reason == progress.reason:
+            return Stay()
+        return Go("report", facts=replace(facts, reason=progress.reason), reason=progress.reason)
+    there, wanted = number
+    reason = Reason("SCALED", f"service {facts.name} gets {_copies(wanted)} instead of {there}")
+    if facts.reason == reason:
+        return Stay(after=timedelta(seconds=0.5))  # told already: until they are there
+    return Go("report", facts=replace(facts, health=Health.PROGRESSING, reason=reason), reason=reason)
+
+
+def _copies(number: int) -> str:
+    return "1 copy" if number == 1 else f"{number} copies"
 
 
 async def _restore(

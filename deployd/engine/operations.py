@@ -147,6 +147,12 @@ class Operations:
         machine = await self.service(actor, world, service)
         assert isinstance(machine.facts, ServiceFacts)
         target = release_id or machine.facts.previous
+        held = next((one for one in machine.facts.holds if target and one.release_id == target), None)
+        if release_id is None and held is not None:
+            raise Conflict(
+                f"release {held.number}, which service {service} served before, is held by {held.by}",
+                remedy=f"Name the release to go to: deployd rollback {service} --to NUMBER",
+            )
         if target is None:
             raise Conflict(f"service {service} has no earlier release", remedy="Name one: see its releases.")
         release = await releases.get(self.db, machine.world_id, target)

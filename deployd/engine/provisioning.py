@@ -12,6 +12,7 @@ from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.naming import id_of
 from deployd.engine.outcome import Go, Outcome, Stay
+from deployd.engine.parameters import replacing
 from deployd.engine.resources import facts_of
 from deployd.errors import Unsupported
 from deployd.machines import RUNNERS
@@ -41,6 +42,8 @@ class _Need:
     offer: Offered
     settings: Mapping[str, object]
     living: Machine | None
+    said: Mapping[str, object]
+    """The parameters that the manifest gives."""
 
 
 async def _needs(context: Context, world_id: int, spec: ServiceSpec) -> list[_Need]:
@@ -59,12 +62,18 @@ async def _needs(context: Context, world_id: int, spec: ServiceSpec) -> list[_Ne
         name = need.name(spec.name, key)
         living = await machines.get_named(context.db, world_id, MachineKind.RESOURCE, name)
         resource_id = await id_of(context, world_id, MachineKind.RESOURCE, name)
-        found.append(_Need(name, resource_id, there[need.slug], _settings(there[need.slug], need), living))
+        settings = _settings(there[need.slug], need, living)
+        found.append(_Need(name, resource_id, there[need.slug], settings, living, need.params))
     return found
 
 
-def _settings(offer: Offered, need: ResourceNeed) -> dict[str, object]:
-    """What the operator fixed wins over what the developer chose, which wins over the defaults."""
+def _settings(offer: Offered, need: ResourceNeed, living: Machine | None) -> dict[str, object]:
+    """What the operator fixed wins over what the developer chose, which wins over the defaults.
+
+    Of a resource that stands by itself it is what somebody chose by hand: no manifest changes that.
+    """
+    if living is not None and facts_of(living).standing:
+        return {**facts_of(living).settings, **offer.definition.settings}
     defaults = {name: one.default for name, one in offer.definition.params.items()}
     return {**defaults, **need.params, **offer.definition.settings}
 
@@ -95,6 +104,8 @@ async def planned(
                 "Give the new one another name; the data stays in the old one until you delete it by name."
             )
             refusals.append(Reason("RESOURCE_DIFFERS", summary, remedy=remedy))
+        elif (reason := _differs(spec, need, facts)) is not None:
+            refusals.append(reason)
         elif facts.settings != need.settings:
             changed = [name for name, value in need.settings.items() if facts.settings.get(name) != value]
             lines.append(f"change resource {need.name}: {', '.join(changed)}")
@@ -102,6 +113,26 @@ async def planned(
             how = "take back" if facts.ownership is Ownership.ORPHANED else "use"
             lines.append(f"{how} resource {need.name} with its data")
     return lines, refusals
+
+
+def _differs(spec: ServiceSpec, need: _Need, facts: ResourceFacts) -> Reason | None:
+    """Why a manifest may not change the parameters that it says."""
+    if facts.standing:
+        other = [name for name, value in need.said.items() if facts.settings.get(name) != value]
+        if other:
+            given = " ".join(f"--param {name}=…" for name in other)
+            return Reason(
+                "RESOURCE_DIFFERS",
+                f"{spec.name}: resource {need.name} stands by itself, with another {', '.join(other)}",
+                remedy=f"Leave it out of the manifest, or: deployd resource update {need.name} {given}",
+            )
+    if lost := replacing(need.offer.definition, facts.settings, need.settings):
+        return Reason(
+            "RESOURCE_DIFFERS",
+            f"{spec.name}: another {', '.join(lost)} would replace resource {need.name}, without its data",
+            remedy="Give the new one another name; the old one keeps its data until you delete it by name.",
+        )
+    return None
 
 
 # -- deployments

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from deployd.drivers.api import Deployer, ReleaseSpec, ServiceRef
 from deployd.engine.context import Context
+from deployd.engine.copies import copies_of
 from deployd.engine.wiring import environment
 from deployd.errors import NotFound
 from deployd.model.facts import DeploymentFacts
@@ -31,6 +32,7 @@ async def release_spec(context: Context, world_id: int, release_id: UUID) -> Rel
         secrets=env.secrets,
         hidden=env.hidden,
         missing=env.missing,
+        copies=await copies_of(context, release),
     )
 
 

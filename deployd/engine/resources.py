@@ -23,6 +23,7 @@ _RUNNER = RUNNERS[MachineKind.RESOURCE]
 _IDLE = (ServiceState.IDLE, ServiceState.SUSPENDED, ServiceState.RETIRED)
 """Services in these states run nothing that could need it."""
 _SOON = timedelta(seconds=1)
+_BEING_MADE = (ResourceState.REQUESTED, ResourceState.CREATING, ResourceState.UPDATING)
 
 
 def facts_of(machine: Machine) -> ResourceFacts:
@@ -122,8 +123,13 @@ def _report(before: ResourceFacts, seen: ResourceFacts, after: timedelta | None 
 
 
 async def _is_needed(context: Context, machine: Machine) -> bool:
-    """Whether a service that has it runs, or is about to. What nobody ever asked for is always needed."""
+    """Whether a service that has it runs, or is about to.
+
+    What stands by itself, and what nobody ever asked for, is always needed: who else has it is not known.
+    """
     facts = facts_of(machine)
+    if facts.standing:
+        return True
     if not facts.users and facts.ownership is not Ownership.ORPHANED:
         return True
     services = await machines.list_many(context.db, machine.world_id, facts.users)
@@ -168,18 +174,21 @@ def _unfinished(facts: ResourceFacts, progress: Wait | Failed) -> Outcome:
 
 
 async def answer(context: Context, machine: Machine, request: Request) -> Outcome:
-    """Requests: use and leave (from services), update, retry, delete, cancel."""
+    """Requests: use and leave (from services), adopt, update, retry, delete, cancel."""
     facts = facts_of(machine)
     match request.trigger:
         case "use":
             return _use(machine, request)
         case "leave":
             return _leave(machine, UUID(str(request.payload["service_id"])))
+        case "adopt":
+            return _adopt(machine)
+        case "update" if machine.state in _BEING_MADE:  # its act begins anew, with these
+            return Stay(facts=replace(facts, settings=_settings(facts, request)))
         case trigger if not _RUNNER.allows(trigger, machine.state):
             return Stay()
         case "update":
-            settings = cast("dict[str, object]", request.payload.get("settings", {}))
-            return Go("update", facts=replace(facts, settings=settings))
+            return Go("update", facts=replace(facts, settings=_settings(facts, request)))
         case "cancel":
             reason = Reason("CANCELLED", f"{machine.state} was cancelled by {request.actor}")
             return Go("cancel", facts=replace(facts, reason=reason), reason=reason)
@@ -209,13 +218,34 @@ def _use(machine: Machine, request: Request) -> Outcome:
     return Stay(facts=used)
 
 
+def _settings(facts: ResourceFacts, request: Request) -> dict[str, object]:
+    """All of them, or the present ones with some parameters changed."""
+    whole = cast("dict[str, object]", request.payload.get("settings", facts.settings))
+    return {**whole, **cast("dict[str, object]", request.payload.get("params", {}))}
+
+
+def _adopt(machine: Machine) -> Outcome:
+    """An orphan is looked after again, and stands by itself."""
+    facts = facts_of(machine)
+    if facts.ownership is not Ownership.ORPHANED or machine.state in (
+        ResourceState.DELETING,
+        ResourceState.DELETED,
+    ):
+        return Stay()
+    adopted = replace(facts, ownership=Ownership.MANAGED, standing=True, reason=None)
+    if _RUNNER.allows("report", machine.state):
+        reason = Reason("ADOPTED", f"resource {facts.name} stands by itself")
+        return Go("report", facts=adopted, reason=reason)
+    return Stay(facts=adopted)
+
+
 def _leave(machine: Machine, user: UUID) -> Outcome:
     """A service has it no more. With the last one it is orphaned: kept, listed, to be taken back."""
     facts = facts_of(machine)
     if user not in facts.users:
         return Stay()
     left = replace(facts, users=tuple(one for one in facts.users if one != user))
-    if left.users or facts.ownership is not Ownership.MANAGED:
+    if left.users or facts.standing or facts.ownership is not Ownership.MANAGED:
         return Stay(facts=left)
     reason = Reason(
         "ORPHANED",

@@ -13,7 +13,17 @@ from deployd.model.reason import Reason
 from deployd.model.spec import ServiceSpec
 from deployd.store import releases
 
-__all__ = ["drain_seconds", "keep_route", "refusals", "reserve", "route", "scheme", "targets", "unroute"]
+__all__ = [
+    "drain_seconds",
+    "keep_route",
+    "refusals",
+    "reserve",
+    "route",
+    "scheme",
+    "spec_of",
+    "targets",
+    "unroute",
+]
 
 _log = logging.getLogger(__name__)
 _SPECS = 4096  # of releases, remembered
@@ -95,7 +105,7 @@ async def keep_route(
     if not goals:
         return None  # it is between two lives, or without ports
     try:
-        return await route(context, service, await _spec(context, service, release_id), goals)
+        return await route(context, service, await spec_of(context, service, release_id), goals)
     except (LeaseLost, StoreError):
         raise
     except DeploydError as error:
@@ -103,7 +113,7 @@ async def keep_route(
         return None
 
 
-async def _spec(context: Context, service: ServiceRef, release_id: UUID) -> ServiceSpec:
+async def spec_of(context: Context, service: ServiceRef, release_id: UUID) -> ServiceSpec:
     """What the release is made to; it never changes, so that it is read once. Raises NotFound."""
     if release_id not in context.specs:
         release = await releases.get(context.db, service.world_id, release_id)

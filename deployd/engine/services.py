@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 from deployd.drivers.api import (
@@ -15,6 +16,7 @@ from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.guarding import guard, wake_resources
 from deployd.engine.holding import WAKE
+from deployd.engine.holds import answer_hold, leaving, settle
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.provisioning import give_back
 from deployd.engine.routing import unroute
@@ -67,6 +69,8 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
             return Stay()
         deployment = await machines.get(context.db, machine.world_id, deployment_id)
         facts = replace(facts, current=None)
+        if deployment is not None:
+            facts = replace(facts, holds=await settle(context, machine, deployment))
         asked: tuple[UUID, ...] = ()
         if deployment is not None and deployment.state == DeploymentState.SUCCEEDED:
             assert isinstance(deployment.facts, DeploymentFacts)
@@ -140,6 +144,7 @@ async def stop(context: Context, machine: Machine) -> Outcome:
         url=None,
         urls=(),
         pid=None,
+        running=0,
         reason=None,
     )
     return Go("gone" if retiring else "stopped", facts=facts, posts=posts)
@@ -149,13 +154,17 @@ async def stop(context: Context, machine: Machine) -> Outcome:
 
 
 async def answer(context: Context, machine: Machine, request: Request) -> Outcome:
-    """Requests: deploy (from deployments), rollback, run, suspend, resume, retire, cancel."""
+    """Requests: deploy (from deployments), and what people ask of a service."""
     facts = facts_of(machine)
     match request.trigger:
         case "deploy":
             return _enqueue(machine, _turn(request))
         case "rollback":
             return await _roll_back(context, machine, request)
+        case "hold" | "lift" | "unhold" if machine.state != ServiceState.RETIRED:
+            return await answer_hold(context, machine, request)
+        case "scale" if machine.state != ServiceState.RETIRED:
+            return Stay(facts=replace(facts, copies=cast("int", request.payload["copies"])))
         case "resume" if _RUNNER.allows("resume", machine.state):
             return Go("resume", facts=replace(facts, suspended=False, health=Health.PROGRESSING, wish=None))
         case "suspend" | "retire" if _RUNNER.allows(request.trigger, machine.state):
@@ -227,6 +236,7 @@ async def _roll_back(context: Context, machine: Machine, request: Request) -> Ou
     release = release_id and await releases.get(context.db, machine.world_id, release_id)
     if not release or release.service_id != machine.id or machine.state == ServiceState.RETIRED:
         return Stay()
+    rollback_id = derived_id(machine.id, "rollback", request.payload["request_id"])
     rollback = DeploymentFacts(
         service=facts.name,
         requested_at=datetime.fromisoformat(str(request.payload["requested_at"])),
@@ -238,17 +248,21 @@ async def _roll_back(context: Context, machine: Machine, request: Request) -> Ou
         fingerprint=release.fingerprint,
         release_id=release.id,
     )
+    holds = await leaving(
+        context, machine, release, rollback_id, rollback.requested_by, rollback.requested_at
+    )
     return Stay(
+        facts=replace(facts, holds=holds),
         births=(
             birth(
                 machine.world_id,
-                derived_id(machine.id, "rollback", request.payload["request_id"]),
+                rollback_id,
                 rollback,
                 request.actor,
                 service_id=machine.id,
                 placement=machine.placement,
             ),
-        )
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from deployd.drivers.api import (
@@ -83,8 +83,10 @@ async def run_before(
     assert facts.spec.before is not None
     task = TaskSpec(_task_id(machine), "before", facts.spec.before.run, facts.spec.before.timeout)
     progress = await run_task(context, facts.capability, service, release, task)
+    known, facts = facts, replace(facts, ran_before_at=facts.ran_before_at or datetime.now(UTC))
     if isinstance(progress, Wait):
-        return waiting(facts, progress)
+        wait = waiting(facts, progress)
+        return wait if known == facts else replace(wait, facts=wait.facts or facts)
     if isinstance(progress, Failed):
         return Go("roll_back", facts=replace(facts, reason=progress.reason), reason=progress.reason)
     return Stay(after=timedelta(), facts=replace(facts, touched=True, reason=None))

@@ -18,6 +18,8 @@ from deployd.engine.context import Driver
 from deployd.engine.diagnosis import Diagnosis
 from deployd.engine.infrastructure import Infrastructure
 from deployd.engine.operations import Operations
+from deployd.engine.restraint import Restraint
+from deployd.engine.scaling import Scaling
 from deployd.engine.secrets import Secrets
 from deployd.engine.worlds import Worlds
 from deployd.errors import Unsupported
@@ -61,6 +63,16 @@ class Api:
     def diagnosis(self) -> Diagnosis:
         """What can be found out about the installation."""
         return Diagnosis(self.db, self.secrets.vault, self.driver)
+
+    @property
+    def restraint(self) -> Restraint:
+        """What can be asked about holds."""
+        return Restraint(self.operations)
+
+    @property
+    def scaling(self) -> Scaling:
+        """What can be asked about copies."""
+        return Scaling(self.operations, self.deployer)
 
     @property
     def infrastructure(self) -> Infrastructure:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Collection
 from typing import Annotated, Any, TypeVar, cast
 
 import strawberry
+from strawberry.types.fields.resolver import Parameter, Signature
 
 from deployd.graphql.context import Info
 from deployd.graphql.requests import carry_out
@@ -22,9 +22,7 @@ IdempotencyKey = Annotated[
         description="The same request under the same key is carried out once, and answered again."
     ),
 ]
-_KEY = inspect.Parameter(
-    "idempotency_key", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=IdempotencyKey
-)
+_KEY = Parameter("idempotency_key", Parameter.KEYWORD_ONLY, default=None, annotation=IdempotencyKey)
 
 
 def resolved(*, description: str) -> Callable[[F], F]:
@@ -54,7 +52,7 @@ def mutation(*, description: str, hidden: Collection[str] = (), keyed: bool = Tr
             )
 
         if keyed:
-            signature = inspect.signature(work)
+            signature = Signature.from_callable(work)  # of strawberry: its defaults need not be hashable
             with_key = signature.replace(parameters=[*signature.parameters.values(), _KEY])
             carried_out.__signature__ = with_key  # type: ignore[attr-defined] # what strawberry reads
         return cast("F", strawberry.mutation(description=description)(carried_out))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Self, TypeAlias
 
 import strawberry
 
-from deployd.errors import InputError
+from deployd.catalog import BUILTIN
+from deployd.engine.infrastructure import is_name
+from deployd.errors import Conflict, InputError, NotFound, Unsupported
 from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Info
 from deployd.graphql.fields import mutation, resolved
@@ -25,6 +28,27 @@ ResourceName = Annotated[
 ]
 
 
+Params = Annotated[
+    list["ParamInput"], strawberry.argument(description="What the definition behind the slug lets one set.")
+]
+
+
+@strawberry.input(description="A parameter of a resource.")
+class ParamInput:
+    """As text: the definition says what it is."""
+
+    name: str = strawberry.field(description="As the definition names it.")
+    value: str = strawberry.field(description="Its value as text: `100`, `true`, `large`.")
+
+
+@strawberry.type(description="A parameter of a resource.")
+class Param:
+    """One of its settings that may be chosen."""
+
+    name: str = strawberry.field(description="As the definition names it.")
+    value: str = strawberry.field(description="Its value as text: `100`, `true`, `large`.")
+
+
 @strawberry.type(description="A piece of infrastructure in a world. Its outputs' values never come out.")
 class Resource(MachineAnswer):
     """A machine of that kind."""
@@ -38,6 +62,10 @@ class Resource(MachineAnswer):
     state: ResourceState = strawberry.field(description="Where it stands.")
     health: Health = strawberry.field(description="How it does.")
     ownership: Ownership = strawberry.field(description="Who looks after it.")
+    standing: bool = strawberry.field(
+        description="Whether it stands by itself: made or adopted by hand, whoever has it."
+    )
+    params: list[Param] = strawberry.field(description="What was chosen of what its definition lets one set.")
     outputs: list[str] = strawberry.field(description="The names of what references may name.")
     bound_to_host: bool = strawberry.field(description="Whether what runs for it runs on deployd's own host.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
@@ -58,6 +86,8 @@ class Resource(MachineAnswer):
             state=ResourceState(machine.state),
             health=facts.health,
             ownership=facts.ownership,
+            standing=facts.standing,
+            params=_params(facts),
             outputs=list(facts.outputs),
             bound_to_host=machine.placement is not None,
             reason=Reason.of(facts.reason),
@@ -80,6 +110,15 @@ class Resource(MachineAnswer):
 def _facts(machine: Machine) -> ResourceFacts:
     assert isinstance(machine.facts, ResourceFacts)
     return machine.facts
+
+
+def _params(facts: ResourceFacts) -> list[Param]:
+    definition = next((one for one in BUILTIN if one.slug == facts.slug), None)
+    return [
+        Param(name=name, value=str(value).lower() if one.type == "boolean" else str(value))
+        for name, one in (definition.params.items() if definition else ())
+        if (value := facts.settings.get(name)) is not None
+    ]
 
 
 ResourceResult: TypeAlias = Annotated[
@@ -105,6 +144,38 @@ class ResourceQuery:
 class ResourceMutation:
     """Asking something of a resource. The answer comes once the request is durable; follow what it does."""
 
+    @mutation(
+        description="Make a resource that stands by itself: manifests find it by `shared:` under its name."
+    )
+    async def create_resource(
+        self,
+        info: Info,
+        world: WorldName,
+        name: ResourceName,
+        slug: Annotated[str, strawberry.argument(description="What it shall be: `postgres`.")],
+        params: Params = [],  # noqa: B006 - read only
+    ) -> ResourceResult:
+        api, actor = info.context.api, info.context.actor
+        given = [(one.name, one.value) for one in params]
+        asked = api.infrastructure.create(actor, world, name, slug, given)
+        return await _answer(info, world, asked, "params" if is_name(name) else "name")
+
+    @mutation(
+        description="Change parameters of a resource that stands by itself, in place. What would cost its"
+        " data is refused."
+    )
+    async def update_resource(
+        self, info: Info, world: WorldName, name: ResourceName, params: Params
+    ) -> ResourceResult:
+        api, actor = info.context.api, info.context.actor
+        given = [(one.name, one.value) for one in params]
+        return await _answer(info, world, api.infrastructure.update(actor, world, name, given), "params")
+
+    @mutation(description="Look after an orphan again: it stands by itself from now on.")
+    async def adopt_resource(self, info: Info, world: WorldName, name: ResourceName) -> ResourceResult:
+        api, actor = info.context.api, info.context.actor
+        return await _answer(info, world, api.infrastructure.adopt(actor, world, name), "name")
+
     @mutation(description="Delete a resource with its data: only one that no service has any more.")
     async def delete_resource(self, info: Info, world: WorldName, name: ResourceName) -> ResourceResult:
         context = info.context
@@ -117,3 +188,19 @@ class ResourceMutation:
             return ["world"] if there is None else ["name"]
 
         return await attempt(ask(), where)
+
+
+async def _answer(info: Info, world: str, asked: Awaitable[Machine], wrong: str) -> Resource | Problem:
+    """The resource, or why not; `wrong`: which argument it is if nothing better is known."""
+
+    async def ask() -> Resource:
+        return Resource.of(await asked, world)
+
+    async def where(error: InputError) -> list[str]:
+        if await or_none(info.context.operations.world(info.context.actor, world)) is None:
+            return ["world"]
+        if isinstance(error, Unsupported):
+            return ["slug"]
+        return ["name"] if isinstance(error, (NotFound, Conflict)) else [wrong]
+
+    return await attempt(ask(), where)

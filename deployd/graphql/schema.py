@@ -28,6 +28,7 @@ from deployd.graphql.masking import mask
 from deployd.graphql.observing import Observing
 from deployd.graphql.problem import explain
 from deployd.graphql.resources import ResourceMutation, ResourceQuery
+from deployd.graphql.restraint import RestraintMutation
 from deployd.graphql.scalars import CONFIG
 from deployd.graphql.secrets import SecretMutation, SecretQuery
 from deployd.graphql.services import ServiceMutation, ServiceQuery
@@ -64,6 +65,7 @@ class Mutation(
     ChangeMutation,
     MachineMutation,
     ServiceMutation,
+    RestraintMutation,
     ResourceMutation,
     WorldMutation,
     SecretMutation,

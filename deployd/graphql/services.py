@@ -8,18 +8,20 @@ from typing import Annotated, Self, TypeAlias
 
 import strawberry
 
+from deployd.engine.copies import copies
 from deployd.errors import InputError, NotFound
 from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, Release, load_release
 from deployd.graphql.fields import mutation, resolved
+from deployd.graphql.holds import Hold
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id, take
 from deployd.graphql.scalars import Health, ServiceState
 from deployd.graphql.transitions import Reason, WorldName
 from deployd.model.facts import ServiceFacts
 from deployd.model.machine import Machine
 
-__all__ = ["Service", "ServiceMutation", "ServiceQuery", "ServiceResult"]
+__all__ = ["Service", "ServiceMutation", "ServiceQuery", "ServiceResult", "where"]
 
 PAGE = 100
 
@@ -45,6 +47,7 @@ class Service(MachineAnswer):
     )
     urls: list[str] = strawberry.field(description="All such addresses: that one, and its routes'.")
     pid: int | None = strawberry.field(description="Its process, where it runs as one.")
+    running: int = strawberry.field(description="How many copies of it were there at the last look.")
     restarts: int = strawberry.field(description="How often it was restarted by itself since its release.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
     schedule: str | None = strawberry.field(
@@ -59,6 +62,9 @@ class Service(MachineAnswer):
     last_run_at: datetime | None = strawberry.field(description="When its last run began that has ended.")
     last_run_reason: Reason | None = strawberry.field(
         description="How that ended: RUN_SUCCEEDED, RUN_CANCELLED, or why it failed."
+    )
+    holds: list[Hold] = strawberry.field(
+        description="What must not be deployed to it, and who says so; none: anything may."
     )
     created_at: datetime = strawberry.field(description="When it first came to be.")
     updated_at: datetime = strawberry.field(description="When it was last written.")
@@ -78,6 +84,7 @@ class Service(MachineAnswer):
             url=facts.url,
             urls=list(facts.urls),
             pid=facts.pid,
+            running=facts.running,
             restarts=facts.restarts,
             reason=Reason.of(facts.reason),
             schedule=facts.schedule,
@@ -85,6 +92,7 @@ class Service(MachineAnswer):
             running_since=None if facts.run is None else facts.run.at,
             last_run_at=None if facts.last_run is None else facts.last_run.at,
             last_run_reason=None if facts.last_run is None else Reason.of(facts.last_run.reason),
+            holds=[Hold.of(one, machine.world_id) for one in facts.holds],
             created_at=machine.created_at,
             updated_at=machine.updated_at,
         )
@@ -101,6 +109,31 @@ class Service(MachineAnswer):
     @resolved(description="The release that it served before: where a rollback leads by itself.")
     async def previous(self, info: Info) -> Release | None:
         return await load_release(info.context, self.machine.world_id, _facts(self.machine).previous)
+
+    @resolved(
+        description="How many copies of what it serves shall run; null while it serves nothing, and where"
+        " it runs by a schedule."
+    )
+    async def copies(self, info: Info) -> int | None:
+        facts = _facts(self.machine)
+        if facts.serving is None or facts.schedule is not None:
+            return None
+        release = await info.context.loaders.releases.load((self.machine.world_id, facts.serving))
+        return None if release is None else copies(release.spec.scale, facts.copies)
+
+    @resolved(
+        description="What a rollback to a release (null: the one served before) does not undo: commands that"
+        " later releases ran before they served, one line each."
+    )
+    async def rollback_warnings(
+        self,
+        info: Info,
+        release: Annotated[
+            strawberry.ID | None, strawberry.argument(description="One of the service's releases.")
+        ] = None,
+    ) -> list[str]:
+        target = None if release is None else parse_id(release)
+        return list(await info.context.api.restraint.warnings(self.machine, target))
 
     @resolved(description="The deployment that works on it now.")
     async def deployment(self, info: Info) -> Deployment | None:
@@ -153,7 +186,10 @@ class ServiceQuery:
 class ServiceMutation:
     """Asking something of a service. The answer comes once the request is durable; follow what it does."""
 
-    @mutation(description="Go back to a release: the one named, or the one served before.")
+    @mutation(
+        description="Go back to a release: the one named, or the one served before. The release that is left"
+        " is held from now on, and the one gone to is not any more."
+    )
     async def rollback(
         self,
         info: Info,
@@ -169,7 +205,7 @@ class ServiceMutation:
             target = None if release is None else parse_id(release)
             return Service.of(await context.operations.rollback(context.actor, world, service, target), world)
 
-        return await attempt(ask(), lambda error: _path(context, world, service, error, ["release"]))
+        return await attempt(ask(), lambda error: where(context, world, service, error, ["release"]))
 
     @mutation(description="Stop running, and stay so until somebody resumes it or deploys.")
     async def suspend(self, info: Info, world: WorldName, service: ServiceName) -> ServiceResult:
@@ -196,10 +232,10 @@ async def _answer(context: Context, world: str, service: str, asked: Awaitable[M
     async def ask() -> Service:
         return Service.of(await asked, world)
 
-    return await attempt(ask(), lambda error: _path(context, world, service, error, ["service"]))
+    return await attempt(ask(), lambda error: where(context, world, service, error, ["service"]))
 
 
-async def _path(
+async def where(
     context: Context, world: str, service: str, error: InputError, otherwise: list[str]
 ) -> list[str]:
     """Which argument the error is about; looked up only once there is one."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from deployd.model.hold import Hold
 from deployd.model.reason import Reason
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import Health, MachineKind, Ownership
@@ -120,6 +121,12 @@ class ServiceFacts:
     run: Run | None = None
     """Under way, or about to be."""
     last_run: Run | None = None
+    running: int = 0
+    """Copies of what it serves that were there at the last look."""
+    holds: tuple[Hold, ...] = ()
+    """What must not be deployed to it."""
+    copies: int | None = None
+    """How many somebody wants of it; counts where the manifest of what it serves allows that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +172,8 @@ class DeploymentFacts:
     """Of its release, when the canary began."""
     kept_until: datetime | None = None
     """Until when the release that it replaced is kept running, where it is."""
+    ran_before_at: datetime | None = None
+    """When its `before` began, if it did: no rollback undoes that."""
     address: str | None = None
     url: str | None = None
     urls: tuple[str, ...] = ()
@@ -219,6 +228,8 @@ class ResourceFacts:
     """By which it was asked for."""
     users: tuple[UUID, ...] = ()
     """The services that have it."""
+    standing: bool = False
+    """Somebody made or adopted it by hand: it stands by itself, and its parameters are that one's."""
     suspended: bool = False
     """Whatever runs for it is stopped, its data is kept: nobody who has it runs."""
     unwell_since: datetime | None = None

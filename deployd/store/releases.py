@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -12,7 +14,17 @@ from deployd.model.spec import ServiceSpec
 from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 
-__all__ = ["add", "get", "list_of", "to_release"]
+__all__ = ["RanBefore", "add", "get", "list_of", "ran_before", "to_release"]
+
+
+@dataclass(frozen=True, slots=True)
+class RanBefore:
+    """A command that was run once before a release served."""
+
+    number: int
+    """The release's."""
+    command: str
+    at: datetime
 
 
 def to_release(row: asyncpg.Record) -> Release:
@@ -53,3 +65,9 @@ async def get(db: Database, world_id: int, release_id: UUID) -> Release | None:
 async def list_of(db: Database, world_id: int, service_id: UUID, limit: int) -> list[Release]:
     """A service's releases, newest first."""
     return [to_release(row) for row in await db.fetch("list_releases", world_id, service_id, limit)]
+
+
+async def ran_before(db: Database, world_id: int, service_id: UUID, number: int) -> list[RanBefore]:
+    """Which commands ran before releases of the service that are later than this number, oldest first."""
+    rows = await db.fetch("list_ran_before", world_id, service_id, number)
+    return [RanBefore(row["number"], row["command"], row["at"]) for row in rows]

@@ -195,6 +195,16 @@ def test_release_by_release(host: Host):
     host.run("rollback", "hello", "--to", "2")
     assert get(host.json("status", "hello")["address"]) == "Second\n"
     assert "has no release 9" in host.run("rollback", "hello", "--to", "9", code=2)
+    host.run("hold", "hello", "--note", "the sale is on")
+    assert "the service, at what it serves, by " in host.run("service", "show", "hello")
+    host.run("hold", "hello", "--release", "1")
+    assert [(one["release"] or {}).get("number") for one in host.json("status")[0]["holds"]] == [None, 1]
+    host.run("hold", "hello", "--release", "1", "--lift")
+    [hold] = host.json("service", "list")[0]["holds"]
+    assert (hold["release"], hold["note"]) == (None, "the sale is on")
+    host.run("hold", "hello", "--lift")
+    assert "world local runs one copy of a service" in host.run("service", "scale", "hello", "2", code=2)
+    assert "hello: 1 copy shall run" in host.run("service", "scale", "hello", "1")
     host.run("suspend", "hello")
     assert host.json("status", "hello")["state"] == "SUSPENDED"
     assert "hello is serving at http://" in host.run("resume", "hello")

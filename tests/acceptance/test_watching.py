@@ -70,6 +70,25 @@ def test_up_deploys_what_is_edited(host: Host):
     answers(host, "Mended")
     assert len(host.json("history", "hello")) == 3
 
+    # Somebody goes back: no edit brings back what was left, until somebody lifts that.
+    assert "held: release 3, by " in host.run("rollback", "hello")
+    answers(host, "Edited")
+    (folder / "README.md").write_text("y")
+    host.hears(up, "hello: held, as what release 3 was made of, by ")
+    refused = host.run("deploy", str(folder), "--service", "hello", code=1)
+    assert "what to do: Lift it: deployd hold hello --lift" in refused
+    assert re.search(r"^hello +serving, held +healthy +2 ", host.run("status"), re.MULTILINE)
+    assert re.search(
+        r"^held +release 3, by \S+ since .* \(rolled back to release 2\)$",
+        host.run("service", "show", "hello"),
+        re.MULTILINE,
+    )
+    answers(host, "Edited")
+    assert "hello is not held any more" in host.run("hold", "hello", "--lift")
+    assert "is not held" in host.run("hold", "hello", "--lift", code=2)
+    (folder / "README.md").write_text("z")
+    answers(host, "Mended")
+
     # A service that comes later is one of its own: it is shown, and ends with it.
     (folder / "more").mkdir()
     shutil.copy(HELLO / "server.py", folder / "more")

@@ -110,3 +110,34 @@ async def test_data_outlives_the_manifest_and_goes_only_by_name(folder: Folder, 
     manifest(with_db)
     folder.deploy()
     assert await sql(folder.env("cart")["URL"], "select to_regclass('t')::text") is None
+
+    manifest("")
+    folder.deploy()
+    until(lambda: (resource(host, name) or {}).get("ownership") == "ORPHANED", "it is orphaned")
+    assert f"resource {name} stands by itself" in host.run("resource", "adopt", name)
+    shown = host.run("resource", "show", name)
+    assert "managed, stands by itself" in shown
+    assert "connections=7" in shown
+
+    # One made by hand is what manifests share; it is changed by hand, in place.
+    assert '"conections" is no parameter' in host.run(
+        "resource", "create", "orders", "postgres", "--param", "conections=3", code=2
+    )
+    made = host.run("resource", "create", "orders", "postgres", "--param", "connections=3")
+    assert made == "resource orders is ready\n"
+    manifest('resources: {db: {slug: postgres, shared: orders}}, env: {URL: "${resources.db.url}"}')
+    folder.deploy()
+    url = folder.env("cart")["URL"]
+    await sql(url, "create table t (n int)", "insert into t values (42) returning n")
+    assert await sql(url, limits) == 3
+    host.run("resource", "update", "orders", "--param", "connections=5")
+    assert await sql(url, limits) == 5
+    assert await sql(url, "select n from t") == 42
+    manifest("")
+    folder.deploy()
+    until(lambda: (resource(host, "orders") or {}).get("services") == [], "no service has it")
+    found = resource(host, "orders")
+    assert found is not None
+    assert (found["ownership"], found["health"]) == ("MANAGED", "HEALTHY")
+    for one in (name, "orders"):
+        host.run("resource", "delete", one)

@@ -16,6 +16,23 @@ from deployd.model.spec import RolloutSpec
 from deployd.model.state import Health
 from deployd.store import machines
 from deployd.store.commit import Post
+from tests.chaos.hold_steps import (
+    begin_adopted,
+    begin_held,
+    begin_held_at_work,
+    begin_rolled_back,
+    begin_scaled,
+    end_adopted,
+    end_held,
+    end_held_at_work,
+    end_rolled_back,
+    end_scaled,
+    held,
+    left,
+    orphaned,
+    scalable,
+    two_releases,
+)
 from tests.chaos.resource_steps import (
     begin_dropped,
     begin_ended,
@@ -530,6 +547,19 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "run": Scenario(scheduled, begin_run, end_run, on("service", "serving")),
     "run suspended": Scenario(scheduled, begin_run_suspended, end_run_suspended, on("service", "suspending")),
+    "rolled back": Scenario(
+        two_releases,
+        begin_rolled_back,
+        end_rolled_back,
+        on("service", "deploying") + on("deployment", "queued", "planning"),
+        remade=True,
+    ),
+    "held": Scenario(held, begin_held, end_held, on("deployment", "queued")),
+    "held at work": Scenario(
+        left, begin_held_at_work, end_held_at_work, on("deployment", "cancelling"), remade=True
+    ),
+    "scaled": Scenario(scalable, begin_scaled, end_scaled, on("service", "serving")),
+    "adopted": Scenario(orphaned, begin_adopted, end_adopted, on("resource", "ready")),
     "launch": Scenario(
         launched,
         begin_launch,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deployd.engine import reading
+from deployd.engine.restraint import Restraint
 from deployd.engine.wanted import Patch, Repository
 from deployd.errors import Conflict, InputError
 from deployd.manifest import Manifest, find
@@ -215,6 +216,11 @@ async def test_a_release_keeps_the_fingerprint_and_a_rollback_has_it_again(home:
         while (await home.facts("cart")).serving != first.id:
             await asyncio.sleep(0.01)
     assert await deployed(home, await home.deploy(cart="ok")) == set()
+    assert await deployed(home, await home.deploy(cart="better")) == set()  # that is held
+    await Restraint(home.operations).lift(ADA, "local", "cart")
+    async with asyncio.timeout(20):
+        while (await home.facts("cart")).holds:
+            await asyncio.sleep(0.01)
     assert await deployed(home, await home.deploy(cart="better")) == {"cart"}
 
 

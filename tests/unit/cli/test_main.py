@@ -12,6 +12,7 @@ from deployd.errors import DeploydError, Forbidden, NotFound, SettingsError, Sto
 VERBS = {
     "up", "down", "serve", "deploy", "status", "history", "logs", "cancel", "retry", "approve",
     "rollback", "suspend", "resume", "retire", "version", "push", "secret", "run", "world", "resource",
+    "hold", "service",
 }  # fmt: skip
 
 
@@ -40,7 +41,9 @@ def test_each_verb_has_help_and_something_to_run(verb: str, capsys: pytest.Captu
     assert ended.value.code == 0
     assert "--world NAME" in capsys.readouterr().out
     needed = ["x"] if verb not in ("up", "down", "serve", "deploy", "status", "version") else []
-    needed = {"secret": ["set", "x"], "world": ["list"], "resource": ["list"]}.get(verb, needed)
+    needed = {"secret": ["set", "x"], "world": ["list"], "resource": ["list"], "service": ["list"]}.get(
+        verb, needed
+    )
     module, _, function = parser().parse_args([verb, *needed]).run.partition(":")
     assert callable(getattr(import_module(module), function))
 

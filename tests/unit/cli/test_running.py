@@ -26,6 +26,7 @@ def service(**other: Any) -> dict[str, Any]:
         "pid": None, "restarts": 0, "reason": None, "previous": None, "deployment": None,
         "serving": None, "deployments": [], "createdAt": BEFORE, "updatedAt": BEFORE,
         "schedule": "0 3 * * *", "nextRunAt": "2026-03-05T03:00:00+00:00", "runningSince": None,
+        "copies": None, "running": 0, "holds": [],
         "lastRunAt": BEFORE, "lastRunReason": {**reason("it went well"), "code": "RUN_SUCCEEDED"}, **other,
     }  # fmt: skip
 
