@@ -16,7 +16,14 @@ GIVEN_UP = frozenset({DeploymentState.CANCELLED.value, DeploymentState.SUPERSEDE
 BAD = frozenset({DeploymentState.FAILED.value, DeploymentState.ROLLED_BACK.value})
 FINAL = GOOD | GIVEN_UP | BAD
 FINAL_CHANGE = frozenset(
-    state.value for state in (ChangeState.DONE, ChangeState.PARTLY, ChangeState.FAILED, ChangeState.CANCELLED)
+    state.value
+    for state in (
+        ChangeState.PLANNED,
+        ChangeState.DONE,
+        ChangeState.PARTLY,
+        ChangeState.FAILED,
+        ChangeState.CANCELLED,
+    )
 )
 TURNING = frozenset({DeploymentState.ROLLING_BACK.value, DeploymentState.CANCELLING.value})
 """What a step leads to that came to nothing."""

@@ -16,6 +16,7 @@ from deployd.drivers.api import (
     Progress,
     Provisioner,
     ReleaseSpec,
+    Replaces,
     ResourceSpec,
     Routed,
     Router,
@@ -92,6 +93,11 @@ class Context:
         """The same, where it can stop what runs for a resource and keep its data; else None."""
         driver = await self.driver_of(world_id, capability)
         return _LeasedSuspends(driver, self.check) if isinstance(driver, Suspends) else None
+
+    async def replaces(self, world_id: int, capability: str) -> Replaces | None:
+        """The same, where it cannot change everything in place; else None. Without a lease: only reads."""
+        driver = await self.driver_of(world_id, capability)
+        return driver if isinstance(driver, Replaces) else None
 
     async def router(self, world_id: int) -> Router | None:
         """What gives the world's services their public addresses; None where nothing does."""

@@ -93,7 +93,8 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     deployer, service = await where(context, machine)
     assert facts.source.tree is not None
     folder = await context.tree(facts.source.tree)
-    planned = await foresee(context, deployer, service, ReleaseSpec(machine.id, 0, facts.spec, tree=folder))
+    foreseen = await foresee(context, deployer, service, ReleaseSpec(machine.id, 0, facts.spec, tree=folder))
+    planned = foreseen.plan
     if (reason := refusal(planned)) is not None:
         return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     facts = replace(
@@ -101,12 +102,13 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         actions=planned.actions,
         notes=planned.notes,
         plan_hash=hash_plan(facts.spec, facts.source, planned.actions),
+        replaces=foreseen.replaces,
         reason=None,
     )
     capability = (await context.world(machine.world_id)).capabilities[facts.capability]
-    # Who rolls back has looked at it, and must not be held up.
-    approved = facts.approved_hash == facts.plan_hash or facts.purpose == "rollback"
-    if capability.approval and not approved:
+    # Who rolls back has looked at it, and must not be held up; unless data would be lost.
+    asks = facts.replaces or (capability.approval and facts.purpose != "rollback")
+    if asks and facts.approved_hash != facts.plan_hash:
         return Go("ask", facts=facts)
     return Go("planned", facts=facts)
 

@@ -11,6 +11,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from deployd.model.plan import PlanAction, PlanKind
 from deployd.model.reason import Fault
 from deployd.model.state import (
     ChangeState,
@@ -31,6 +32,8 @@ __all__ = [
     "Health",
     "MachineKind",
     "Ownership",
+    "PlanAction",
+    "PlanKind",
     "ResourceState",
     "ServiceState",
 ]
@@ -119,6 +122,7 @@ _describe(
         ChangeState.PLANNING: "It is found out which services it deploys.",
         ChangeState.AWAITING_APPROVAL: "Somebody has to approve exactly this plan.",
         ChangeState.APPLYING: "Its deployments work.",
+        ChangeState.PLANNED: "It was to plan only: it has its plan, and did nothing.",
         ChangeState.DONE: "All its deployments succeeded.",
         ChangeState.PARTLY: "Some of its deployments succeeded.",
         ChangeState.FAILED: "None of its deployments succeeded, or it came to none.",
@@ -165,5 +169,27 @@ _describe(
     {
         Fault.FAILED: "The work itself: what was deployed is at fault.",
         Fault.ERRORED: "The machinery that should have done it.",
+    },
+)
+_describe(
+    PlanKind,
+    "What an item of a plan is about.",
+    {
+        PlanKind.SERVICE: "A service of the manifest, or one that runs from the same source.",
+        PlanKind.RESOURCE: "A piece of infrastructure.",
+        PlanKind.ROUTE: "A host and path of an entrypoint.",
+    },
+)
+_describe(
+    PlanAction,
+    "What a plan does with an item.",
+    {
+        PlanAction.CREATE: "It is not there, and will be.",
+        PlanAction.CHANGE: "It is changed in place: no new process takes over, no data is lost.",
+        PlanAction.REPLACE: "Another one takes its place, and its data is lost: waits for an approval.",
+        PlanAction.ROLL: "A new release takes the place of the one that serves, by its rollout.",
+        PlanAction.ORPHAN: "Nobody needs it any more; it is kept with its data.",
+        PlanAction.DELETE: "It ends for good.",
+        PlanAction.NOTHING: "It stays as it is.",
     },
 )
