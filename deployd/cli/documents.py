@@ -14,6 +14,7 @@ __all__ = [
     "GATES",
     "HISTORY",
     "LOGS",
+    "PLAN",
     "RESOURCE",
     "RESOURCES",
     "RETIRE_WORLD",
@@ -46,6 +47,7 @@ _SERVICE = f"""{{
   deployments(first: 1) {{ id state requestedAt reason {_REASON} }}
 }}"""
 
+_ITEMS = "{ kind name action why approval notes fields { path before after } }"
 _RESOURCE = f"""{{
   id name world slug type state health ownership outputs services boundToHost createdAt updatedAt
   reason {_REASON}
@@ -105,7 +107,7 @@ HISTORY = f"""query History($world: String!, $name: String!, $first: Int!) {{
 CHANGE = f"""query Change($id: ID!) {{
   change(id: $id) {{
     id state finished directory repository ref commit tree requestedBy plan planHash unaffected createdAt
-    reason {_REASON}
+    dryRun planItems {_ITEMS} reason {_REASON}
     deployments {_DEPLOYMENT}
   }}
 }}"""
@@ -132,6 +134,8 @@ FOLLOW_LOGS = f"""subscription FollowLogs($world: String!, $service: String!, $a
 DEPLOY = f"""mutation Deploy($input: DeployInput!) {{
   deploy(input: $input) {{ __typename ... on Change {{ id }} {_PROBLEM} }}
 }}"""
+
+PLAN = DEPLOY.replace("mutation Deploy", "mutation Plan").replace("deploy(input", "plan(input")
 
 ROLLBACK = f"""mutation Rollback($world: String!, $service: String!, $release: ID) {{
   rollback(world: $world, service: $service, release: $release) {{

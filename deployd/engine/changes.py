@@ -29,7 +29,7 @@ from deployd.model.reason import Reason
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import ChangeState, DeploymentState, MachineKind
 from deployd.store import machines
-from deployd.store.codec import encode
+from deployd.store.codec import encode_sorted
 from deployd.store.commit import Birth, Post
 
 __all__ = ["ACTS", "answer", "facts_of"]
@@ -87,7 +87,7 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     gated = (await context.world(machine.world_id)).capabilities[_CAPABILITY].approval
     items = await itemize(context, machine.world_id, facts, every, selection, notes, gated=gated)
-    digest = hashlib.sha256(encode([hashes, items]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(encode_sorted([hashes, items]).encode()).hexdigest()[:16]
     facts = replace(
         facts,
         plan=tuple(lines),

@@ -34,7 +34,7 @@ from deployd.model.reason import Fault, Reason
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import DeploymentState, Health, MachineKind, ServiceState
 from deployd.store import machines, releases
-from deployd.store.codec import encode
+from deployd.store.codec import encode_sorted
 from deployd.store.commit import Birth, Post
 
 __all__ = ["ACTS", "answer", "facts_of", "hash_plan"]
@@ -54,7 +54,7 @@ def facts_of(machine: Machine) -> DeploymentFacts:
 
 def hash_plan(spec: ServiceSpec, source: Source, actions: tuple[str, ...]) -> str:
     """What an approval holds for: the same files, the same specification, the same actions."""
-    return hashlib.sha256(encode([spec, source, actions]).encode()).hexdigest()[:16]
+    return hashlib.sha256(encode_sorted([spec, source, actions]).encode()).hexdigest()[:16]
 
 
 # -- acts

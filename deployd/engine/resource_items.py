@@ -100,8 +100,9 @@ def _left(one: Leaving, names: Mapping[UUID, str]) -> PlanItem:
         fields = (PlanField("services", _listed(had) or None, _listed(rest) or None),)
         return PlanItem(PlanKind.RESOURCE, facts.name, PlanAction.CHANGE, fields, who)
     fields = (PlanField("ownership", facts.ownership, Ownership.ORPHANED),)
-    why = f"{who}; its data is kept; to end it: deployd resource delete {facts.name}"
-    return PlanItem(PlanKind.RESOURCE, facts.name, PlanAction.ORPHAN, fields, why)
+    notes = (f"to end it with its data: deployd resource delete {facts.name}",)
+    why = f"{who}; it is kept with its data"
+    return PlanItem(PlanKind.RESOURCE, facts.name, PlanAction.ORPHAN, fields, why, notes=notes)
 
 
 def _settings(need: Need, settings: Mapping[str, object] | None = None) -> dict[str, str]:

@@ -104,7 +104,6 @@ def dropped(
         known = mine.directory is not None or mine.repository is not None
         here = (its.directory, its.repository, its.ref) == (mine.directory, mine.repository, mine.ref)
         if known and here and name not in manifest:
-            why = (
-                f"the manifest no longer names it, and it is left as it is; to end it: deployd retire {name}"
-            )
-            yield PlanItem(PlanKind.SERVICE, name, PlanAction.NOTHING, why=why)
+            why = "the manifest no longer names it, and it is left as it is"
+            notes = (f"to end it: deployd retire {name}",)
+            yield PlanItem(PlanKind.SERVICE, name, PlanAction.NOTHING, why=why, notes=notes)

@@ -37,7 +37,8 @@ class PlanItem:
     why: str = strawberry.field(description="Why, or how, in one sentence.")
     approval: bool = strawberry.field(description="Whether it waits for an approval.")
     notes: list[str] = strawberry.field(
-        description="What its driver does otherwise than another would, without harm."
+        description="What its driver does otherwise than another would, without harm; how to go on with what"
+        " is left behind."
     )
 
     @classmethod

@@ -57,7 +57,7 @@ class PlanItem:
     approval: bool = False
     """It waits for an approval."""
     notes: tuple[str, ...] = ()
-    """What its driver does otherwise than another would, without harm."""
+    """What its driver does otherwise than another would, without harm; how to go on with what is left."""
 
     @property
     def changes(self) -> bool:
