@@ -74,9 +74,9 @@ class _Objects(_Lines):
 
     def moved(self, transition: Json, progress: Progress) -> None:
         self._console.tell("transition", service=progress.name_of(transition) or None, **transition)
-        if word(transition["toState"]) == "awaiting_approval":
-            if (items := progress.items_of(transition)) is not None:
-                self._console.tell("plan", change=transition["machineId"], items=items)
+        items = progress.items_of(transition)
+        if word(transition["toState"]) == "awaiting_approval" and items is not None:
+            self._console.tell("plan", change=transition["machineId"], items=items)
 
     def note(self, text: str) -> None:
         self._console.tell("note", text=text)

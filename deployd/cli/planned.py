@@ -24,7 +24,7 @@ _MARKS = {
     PlanAction.NOTHING: ("=", "dim"),
 }
 _INDENT = " " * 4
-_COLUMN = 28
+_COLUMN = 36
 """Cells of a path, at most, before its values: longer ones push theirs to the right."""
 _HASH = re.compile(r"[0-9a-f]{40}")
 
@@ -69,15 +69,25 @@ def plan_lines(
     """
     lines: list[str] = []
     quiet: list[Json] = []
+    holders: dict[str, list[str]] = {}
+    for one in items:
+        for note in one["notes"]:
+            holders.setdefault(note, []).append(clean(one["name"]))
+    shared = {note: names for note, names in holders.items() if len(names) > 1}
     for one in items:
         if _action(one) is PlanAction.NOTHING and not unchanged and not one["notes"]:
             quiet.append(one)
         else:
-            lines += _item(one, width, paint)
+            lines += _item(
+                {**one, "notes": [each for each in one["notes"] if each not in shared]}, width, paint
+            )
     if quiet:
         names = ", ".join(f"{word(one['kind'])} {clean(one['name'])}" for one in quiet)
         text = f"= {len(quiet)} unchanged: {names}"
         lines.append(paint(text if width is None else cut(text, width), "dim"))
+    for note, names in shared.items():
+        told = _wrapped(f"note for {', '.join(names)}: {clean(note)}", width, deeper=-len(_INDENT))
+        lines += [paint(line, "yellow") for line in told]
     return lines
 
 
@@ -134,7 +144,7 @@ def _value(text: str | None) -> str | None:
 
 
 def _wrapped(text: str, width: int | None, *, deeper: int = 0) -> list[str]:
-    indent = _INDENT + " " * deeper
+    indent = " " * (len(_INDENT) + deeper)
     if width is None:
         return [indent + text] if text else []
     return textwrap.wrap(

@@ -59,7 +59,7 @@ def _asked(one: Asked, names: Mapping[UUID, str], gone: frozenset[str]) -> PlanI
     who = _listed(one.services or one.left)
     verb = "need" if len(one.services or one.left) > 1 else "needs"
     if not one.services:
-        why = f"{who}, which {verb} it, {'are' if verb == 'need' else 'is'} left as it is"
+        why = f"{who} {verb} it and {'are left as they are' if verb == 'need' else 'is left as it is'}"
         return PlanItem(PlanKind.RESOURCE, need.name, PlanAction.NOTHING, why=why)
     if living is None:
         fields = (PlanField("slug", None, need.offer.definition.slug), *compared({}, _settings(need)))
