@@ -85,8 +85,8 @@ def plan_lines(
         names = ", ".join(f"{word(one['kind'])} {clean(one['name'])}" for one in quiet)
         text = f"= {len(quiet)} unchanged: {names}"
         lines.append(paint(text if width is None else cut(text, width), "dim"))
-    for note, names in shared.items():
-        told = _wrapped(f"note for {', '.join(names)}: {clean(note)}", width, deeper=-len(_INDENT))
+    for note, who in shared.items():
+        told = _wrapped(f"note for {', '.join(who)}: {clean(note)}", width, deeper=-len(_INDENT))
         lines += [paint(line, "yellow") for line in told]
     return lines
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 from pathlib import Path
 
 from deployd.cli import documents
@@ -43,9 +42,9 @@ async def plan(options: Options, arguments: argparse.Namespace) -> int:
 
 async def _planned(client: Client, console: Console, change_id: str, shown: str) -> Json:
     """The change, once it has ended."""
-    region = Region(console)
+    region, look = Region(console), 0
     try:
-        for look in itertools.count():
+        while True:
             data = await client.query(documents.CHANGE, {"id": change_id}, patience=PATIENCE)
             change: Json | None = data["change"]
             if change is None:
@@ -54,10 +53,10 @@ async def _planned(client: Client, console: Console, change_id: str, shown: str)
                 return change
             if console.live:
                 region.draw([f"{SPINNER[look % len(SPINNER)]} planning {shown}"])
+            look += 1
             await asyncio.sleep(AGAIN)
     finally:
         region.close()
-    raise AssertionError("it ends by one of the two above")
 
 
 def _tell(console: Console, change: Json, world: str, arguments: argparse.Namespace) -> int:
