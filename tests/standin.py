@@ -252,6 +252,8 @@ class StandinProvisioner:
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self.broken = False
+        self.replacing: frozenset[str] = frozenset()
+        """Settings that it cannot change in place."""
 
     async def apply(self, resource: ResourceSpec) -> Progress:
         await asyncio.sleep(0)
@@ -267,6 +269,11 @@ class StandinProvisioner:
             self.folder.note(f"woke {resource.resource_id}")
             self.folder.remove(resource.resource_id, "asleep")
         return Done({"url": "x://y"})
+
+    async def replaced_by(self, resource: ResourceSpec, settings: Mapping[str, object]) -> tuple[str, ...]:
+        await asyncio.sleep(0)
+        differ = {name for name, value in settings.items() if resource.settings.get(name) != value}
+        return tuple(sorted(differ & self.replacing))
 
     async def suspend(self, resource: ResourceSpec) -> Progress:
         await asyncio.sleep(0)

@@ -90,13 +90,23 @@ def _serving(verb: Verb) -> None:
 
 def _deploying(verb: Verb) -> None:
     deploy = verb("deploy", "deploying:deploy", "deploy the services of a folder or a git repository")
-    deploy.add_argument("path", nargs="?", metavar="PATH", help="the folder (else the present one)")
-    deploy.add_argument(
-        "--git", metavar="URL", help="a repository instead: file://, https://, ssh://, a path"
-    )
-    deploy.add_argument("--ref", metavar="REF", help="its branch, tag or commit (else its default branch)")
+    _source(deploy)
     _services(deploy)
     _no_wait(deploy)
+    plan = verb(
+        "plan",
+        "planning:plan",
+        "show what deploying would do, and do nothing",
+        "Shows what `deploy` would do with the services, resources and routes of a folder or a git "
+        "repository at this moment, and what would wait for an approval. Nothing is changed. To a server "
+        "elsewhere the folder's files are sent.",
+    )
+    _source(plan)
+    _services(plan)
+    plan.add_argument("--unchanged", action="store_true", help="show what stays as it is, too")
+    plan.add_argument(
+        "--exit-code", action="store_true", help="end with 6 where something would change: for scripts"
+    )
     push = verb(
         "push",
         "pushing:push",
@@ -326,6 +336,12 @@ def _access(verb: Verb) -> None:
 
 def _machine(one: argparse.ArgumentParser) -> None:
     one.add_argument("id", metavar="ID", help="its id, or a service's name for that one's latest deployment")
+
+
+def _source(one: argparse.ArgumentParser) -> None:
+    one.add_argument("path", nargs="?", metavar="PATH", help="the folder (else the present one)")
+    one.add_argument("--git", metavar="URL", help="a repository instead: file://, https://, ssh://, a path")
+    one.add_argument("--ref", metavar="REF", help="its branch, tag or commit (else its default branch)")
 
 
 def _services(one: argparse.ArgumentParser) -> None:

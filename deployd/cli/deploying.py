@@ -21,7 +21,7 @@ from deployd.cli.terminal import Console
 from deployd.errors import DeploydError, InputError
 from deployd.sources import check_repository
 
-__all__ = ["deploy", "deploy_source", "retry", "rollback"]
+__all__ = ["deploy", "deploy_source", "retry", "rollback", "source_of"]
 
 BEGINNING = 30.0
 """Seconds within which what was asked for has to begin."""
@@ -29,7 +29,7 @@ BEGINNING = 30.0
 
 async def deploy(options: Options, arguments: argparse.Namespace) -> int:
     """Deploy a folder of this host, or a git repository."""
-    source, shown = _source(arguments)
+    source, shown = source_of(arguments)
     async with client_of(options) as client:
         source["everything"] = arguments.all
         return await deploy_source(client, options, arguments, source, f"reading {shown}")
@@ -53,7 +53,7 @@ async def deploy_source(
         raise
 
 
-def _source(arguments: argparse.Namespace) -> tuple[Json, str]:
+def source_of(arguments: argparse.Namespace) -> tuple[Json, str]:
     """The source as DeployInput has it, and as people know it. Raises InputError."""
     if arguments.git is None:
         if arguments.ref is not None:

@@ -19,6 +19,7 @@ __all__ = [
     "HOLD",
     "LIFT_HOLD",
     "LOGS",
+    "PLAN",
     "RESOURCE",
     "RESOURCES",
     "RETIRE_WORLD",
@@ -54,6 +55,7 @@ _SERVICE = f"""{{
   deployments(first: 1) {{ id state requestedAt reason {_REASON} }}
 }}"""
 
+_ITEMS = "{ kind name action why approval notes fields { path before after } }"
 _RESOURCE = f"""{{
   id name world slug type state health ownership standing params {{ name value }} outputs services
   boundToHost createdAt updatedAt
@@ -132,7 +134,7 @@ HISTORY = f"""query History($world: String!, $name: String!, $first: Int!) {{
 CHANGE = f"""query Change($id: ID!) {{
   change(id: $id) {{
     id state finished directory repository ref commit tree requestedBy plan planHash unaffected createdAt
-    reason {_REASON}
+    dryRun planItems {_ITEMS} reason {_REASON}
     deployments {_DEPLOYMENT}
   }}
 }}"""
@@ -159,6 +161,8 @@ FOLLOW_LOGS = f"""subscription FollowLogs($world: String!, $service: String!, $a
 DEPLOY = f"""mutation Deploy($input: DeployInput!) {{
   deploy(input: $input) {{ __typename ... on Change {{ id }} {_PROBLEM} }}
 }}"""
+
+PLAN = DEPLOY.replace("mutation Deploy", "mutation Plan").replace("deploy(input", "plan(input")
 
 ROLLBACK = f"""mutation Rollback($world: String!, $service: String!, $release: ID) {{
   rollback(world: $world, service: $service, release: $release) {{

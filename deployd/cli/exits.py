@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     REFUSED = 4
     CANCELLED = 5
+    DIFFERS = 6
     INTERRUPTED = 130
 
 
@@ -29,6 +30,7 @@ exit codes:
   3    the server cannot be reached, or does not start
   4    refused: no valid token, or not permitted
   5    cancelled, or superseded by a newer deployment
+  6    plan --exit-code: a deployment would change something
   130  interrupted
 
 environment:

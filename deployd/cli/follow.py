@@ -12,6 +12,7 @@ from typing import Protocol
 from deployd.cli import documents
 from deployd.cli.client import PATIENCE, Client, Json
 from deployd.cli.looking import next_run
+from deployd.cli.planned import plan_lines, summary
 from deployd.cli.progress import Attempt, Progress, word
 from deployd.cli.render import board, plain_line
 from deployd.cli.terminal import Console, Region, error_block
@@ -54,6 +55,8 @@ class _Lines:
         name = progress.name_of(transition)
         self._console.say(plain_line(transition, name))
         if word(transition["toState"]) == "awaiting_approval":
+            if (items := progress.items_of(transition)) is not None:
+                self._console.say("\n".join([*plan_lines(items, None, self._console.paint), summary(items)]))
             self._console.say(f"approve it: deployd approve {transition['machineId']}")
 
     def tick(self, progress: Progress) -> None:
@@ -71,6 +74,9 @@ class _Objects(_Lines):
 
     def moved(self, transition: Json, progress: Progress) -> None:
         self._console.tell("transition", service=progress.name_of(transition) or None, **transition)
+        items = progress.items_of(transition)
+        if word(transition["toState"]) == "awaiting_approval" and items is not None:
+            self._console.tell("plan", change=transition["machineId"], items=items)
 
     def note(self, text: str) -> None:
         self._console.tell("note", text=text)
@@ -181,6 +187,8 @@ async def _follow(
                 if not progress.concerns(transition) and _born(transition):
                     progress.absorb(await snapshot())
                 if progress.concerns(transition):
+                    if word(transition["toState"]) == "awaiting_approval":  # what it waits for is shown
+                        progress.absorb(await snapshot())
                     progress.take(transition, time.monotonic())
                     shown.moved(transition, progress)
             progress.cursor = batch["cursor"] if batch else progress.cursor

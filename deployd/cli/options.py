@@ -53,6 +53,11 @@ class Options:
         """The server of this host, whether it runs or not."""
         return LocalServer(self.settings)
 
+    @property
+    def here(self) -> bool:
+        """Whether the server that is meant is this host's, which can read its folders."""
+        return self.server is None or self.server == self.local.url()
+
     def address(self) -> tuple[str, str | None]:
         """The server's URL and the token for it. The token file is for the server of this host only."""
         here = self.local.url()

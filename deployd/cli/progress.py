@@ -16,7 +16,14 @@ GIVEN_UP = frozenset({DeploymentState.CANCELLED.value, DeploymentState.SUPERSEDE
 BAD = frozenset({DeploymentState.FAILED.value, DeploymentState.ROLLED_BACK.value})
 FINAL = GOOD | GIVEN_UP | BAD
 FINAL_CHANGE = frozenset(
-    state.value for state in (ChangeState.DONE, ChangeState.PARTLY, ChangeState.FAILED, ChangeState.CANCELLED)
+    state.value
+    for state in (
+        ChangeState.PLANNED,
+        ChangeState.DONE,
+        ChangeState.PARTLY,
+        ChangeState.FAILED,
+        ChangeState.CANCELLED,
+    )
 )
 TURNING = frozenset({DeploymentState.ROLLING_BACK.value, DeploymentState.CANCELLING.value})
 """What a step leads to that came to nothing."""
@@ -61,6 +68,8 @@ class Attempt:
     """When it runs next, where it has a schedule."""
     release: int | None = None
     plan: list[str] = field(default_factory=list)
+    items: list[Json] = field(default_factory=list)
+    """Of a change's plan."""
     plan_hash: str | None = None
     rollout: str | None = None
     """How far its rollout is, where its state does not say all."""
@@ -106,6 +115,7 @@ class Attempt:
         self.state = word(snapshot["state"]) if last or not self.state else self.state
         self.reason = snapshot["reason"] or self.reason
         self.plan = snapshot["plan"]
+        self.items = snapshot.get("planItems", [])
         self.plan_hash = snapshot["planHash"]
         self.created_at = snapshot["createdAt"]
         if "service" in snapshot:
@@ -162,6 +172,12 @@ class Progress:
             if transition["serviceId"] == attempt.service_id:
                 return attempt.name
         return ""
+
+    def items_of(self, transition: Json) -> list[Json] | None:
+        """The items of the plan, where the transition is the change's own."""
+        if self.change is None or self.change.id != transition["machineId"]:
+            return None
+        return self.change.items
 
     def take(self, transition: Json, now: float) -> None:
         """Go on by one step of one of these machines."""

@@ -23,7 +23,7 @@ from deployd.cli.watching import Edits, tell_edits
 from deployd.errors import BaseUnknown, DeploydError, InputError
 from deployd.sources import UPLOAD_MAXIMUM, Delta, Trees
 
-__all__ = ["push"]
+__all__ = ["push", "upload"]
 
 PATH = "/api/v1/uploads"
 PIECE = 256 * 1024
@@ -52,6 +52,14 @@ async def push(options: Options, arguments: argparse.Namespace) -> int:
         return await deploy_source(client, options, arguments, source, f"reading {directory}")
 
 
+async def upload(client: Client, console: Console, world: str, directory: Path) -> Json:
+    """Send all of a folder once; the source, as DeployInput has it."""
+    with tempfile.TemporaryDirectory(prefix="deployd-push-") as place:
+        pushing = _Pushing(client, console, world, directory, Path(place), quiet=True)
+        source, _ = await pushing.send(await pushing.trees.snapshot(directory))
+        return source
+
+
 @dataclass
 class _Pushing:
     """One folder on its way to one server, as often as it is edited.
@@ -65,6 +73,8 @@ class _Pushing:
     directory: Path
     place: Path
     base: str | None = None
+    quiet: bool = False
+    """Programs are told of no upload: they get one document of what follows."""
     trees: Trees = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,7 +152,7 @@ class _Pushing:
             )
         finally:
             region.close()
-        if self.console.json:
+        if self.console.json and not self.quiet:
             more = {} if delta is None else {"files": delta.changed, "removed": len(delta.removed)}
             self.console.tell("uploaded", id=answer["upload"], bytes=size, **more)
         return str(answer["upload"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from deployd.cli.client import Json
+from deployd.cli.planned import plan_lines, summary
 from deployd.cli.progress import BAD, GIVEN_UP, GOOD, TURNING, Attempt, Progress, Step, word
-from deployd.cli.terminal import cells, clean, cut
+from deployd.cli.terminal import Paint, cells, clean, cut
 
 __all__ = ["Paint", "age", "board", "clock", "duration", "health_style", "plain_line", "table"]
-
-Paint = Callable[..., str]
-"""`Console.paint`: a text and the names of styles."""
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 FRAMES = 10.0
@@ -67,7 +65,7 @@ def board(progress: Progress, width: int, height: int, now: float, paint: Paint,
     """The live view: one line for each service (or for the change, while it has none), never wider."""
     attempts = list(progress.attempts.values())
     if not attempts:
-        return [_line(progress.change, title, width, now, paint)] if progress.change is not None else []
+        return _alone(progress.change, width, height, now, paint, title) if progress.change else []
     room = max(1, height - 2)
     hidden = max(0, len(attempts) - room)
     if hidden:  # those that still work are worth their line first
@@ -82,6 +80,18 @@ def board(progress: Progress, width: int, height: int, now: float, paint: Paint,
     if hidden:
         lines.append(paint(cut(f"  … and {hidden} more", width), "dim"))
     return lines
+
+
+def _alone(change: Attempt, width: int, height: int, now: float, paint: Paint, title: str) -> list[str]:
+    """The change, while it has no deployments; what it waits for, where somebody has to approve."""
+    line = _line(change, title, width, now, paint)
+    if change.state != "awaiting_approval":
+        return [line]
+    plan = [*plan_lines(change.items, width, paint), paint(cut(summary(change.items), width), "bold")]
+    room = max(1, height - 4)
+    if len(plan) > room:
+        plan = [*plan[: room - 1], paint(f"… and {len(plan) - room + 1} lines more", "dim")]
+    return [line, *plan, paint(cut(_note(change), width), "yellow")]
 
 
 def _note(attempt: Attempt) -> str:

@@ -53,10 +53,21 @@ async def cursor_of(client: Client, world: str) -> str:
     return str(data["world"]["cursor"])
 
 
-async def begin(client: Client, world: str, source: Json, services: list[str], key: str | None = None) -> str:
-    """Ask for a deployment of the source (fields of DeployInput), exactly once; the change's id."""
+async def begin(
+    client: Client,
+    world: str,
+    source: Json,
+    services: list[str],
+    key: str | None = None,
+    *,
+    document: str = documents.DEPLOY,
+) -> str:
+    """Ask for a deployment of the source (fields of DeployInput), exactly once; the change's id.
+
+    `document`: that of a plan, where nothing more is wanted.
+    """
     request = {"world": world, **source, "services": services, "idempotencyKey": key or uuid.uuid4().hex}
-    change = await client.mutate(documents.DEPLOY, {"input": request}, patience=REPEATING)
+    change = await client.mutate(document, {"input": request}, patience=REPEATING)
     return str(change["id"])
 
 

@@ -8,6 +8,7 @@ from deployd.cli import documents
 from deployd.cli.client import Client, Json
 from deployd.cli.exits import ExitCode
 from deployd.cli.options import Options
+from deployd.cli.planned import plan_lines, summary
 from deployd.cli.progress import word
 from deployd.cli.session import client_of, console_of, latest, service_of, stuck, until
 from deployd.errors import Conflict, DeploydError, NotFound
@@ -51,14 +52,14 @@ async def approve(options: Options, arguments: argparse.Namespace) -> int:
                 remedy="Look at it, and approve that one.",
             )
         await client.mutate(documents.APPROVE, {"id": machine_id, "planHash": machine["planHash"]})
+    items = machine.get("planItems", [])
     if console.json:
-        console.document(
-            {"kind": kind, "id": machine_id, "plan": machine["plan"], "planHash": machine["planHash"]}
-        )
+        told = {"kind": kind, "id": machine_id, "plan": machine["plan"], "planHash": machine["planHash"]}
+        console.document({**told, "items": items} if items else told)
     else:
-        console.say(
-            "\n".join([f"approved for {kind} {machine_id}:", *(f"  {one}" for one in machine["plan"])])
-        )
+        width = console.size()[0] - 2 if console.live else None
+        plan = [*plan_lines(items, width, console.paint), summary(items)] if items else machine["plan"]
+        console.say("\n".join([f"approved for {kind} {machine_id}:", *(f"  {one}" for one in plan)]))
     return ExitCode.DONE
 
 

@@ -7,10 +7,13 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
-__all__ = ["Console", "Region", "cells", "clean", "cut", "error_block"]
+__all__ = ["Console", "Paint", "Region", "cells", "clean", "cut", "error_block"]
+
+Paint = Callable[..., str]
+"""`Console.paint`: a text and the names of styles."""
 
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")

@@ -56,6 +56,7 @@ __all__ = [
     "Progress",
     "Provisioner",
     "ReleaseSpec",
+    "Replaces",
     "ResourceSpec",
     "Routed",
     "Router",
@@ -182,6 +183,19 @@ class Builds(Protocol):
 
     async def build(self, service: ServiceRef, release: ReleaseSpec) -> Progress:
         """Make it. Wait says in its note how far it is; what was made for another release is used again."""
+        ...
+
+
+@runtime_checkable
+class Replaces(Protocol):
+    """A provisioner that cannot make every change in place."""
+
+    async def replaced_by(self, resource: ResourceSpec, settings: Mapping[str, object]) -> tuple[str, ...]:
+        """Which of these settings, where they differ, need another object: the data of this one is lost.
+
+        Empty where all can be changed in place; changes nothing. What it names is applied only after
+        somebody approved of it.
+        """
         ...
 
 

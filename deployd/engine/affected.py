@@ -20,7 +20,7 @@ from deployd.model.spec import ServiceSpec
 from deployd.model.state import DeploymentState, Health, MachineKind, ServiceState
 from deployd.store import machines, releases
 
-__all__ = ["Selection", "select"]
+__all__ = ["Selection", "Standing", "fingerprints", "select"]
 
 SERVES_THIS = "nothing to do, it serves this already"
 DEPLOYS_THIS = "nothing to do, it is being deployed already"
@@ -39,12 +39,14 @@ class Selection:
     """By name, why not."""
     fingerprints: Mapping[str, str]
     """Of those that are affected."""
+    standing: Mapping[str, Standing | None]
+    """Of all of them; None: there is none yet."""
     refused: tuple[Reason, ...] = ()
     """Why some of them must not be deployed, though they were asked for: they are held."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class Standing:
     """How a service stands, and what comes next."""
 
     state: str
@@ -72,7 +74,7 @@ async def select(
     `extra`, by the service's name, belongs to its fingerprint: what its specification refers to and does not
     hold, such as the revisions of secrets.
     """
-    prints = await _fingerprints(context, facts.source, specs, extra or {})
+    prints = await fingerprints(context, facts.source, specs, extra or {})
     standing = {spec.name: await _standing(context, world_id, spec.name) for spec in specs}
     newer = await _newer(context, world_id, facts, standing) if facts.automatic else {}
     unaffected: dict[str, str] = {}
@@ -92,11 +94,11 @@ async def select(
         if why is not None:
             unaffected[spec.name] = why
     affected = tuple(spec for spec in specs if spec.name not in unaffected)
-    fingerprints = {spec.name: prints[spec.name] for spec in affected}
-    return Selection(affected, unaffected, fingerprints, tuple(refused))
+    mine = {spec.name: prints[spec.name] for spec in affected}
+    return Selection(affected, unaffected, mine, standing, tuple(refused))
 
 
-def _unaffected(standing: _Standing | None, wanted: str, *, automatic: bool) -> str | None:
+def _unaffected(standing: Standing | None, wanted: str, *, automatic: bool) -> str | None:
     """Why there is nothing to do; None where there is."""
     if standing is None or standing.facts.wish is not None:
         return None
@@ -110,9 +112,10 @@ def _unaffected(standing: _Standing | None, wanted: str, *, automatic: bool) -> 
     return SERVES_THIS if release is not None and release.fingerprint == wanted else None
 
 
-async def _fingerprints(
+async def fingerprints(
     context: Context, source: Source, specs: Sequence[ServiceSpec], extra: Mapping[str, Iterable[str]]
 ) -> dict[str, str]:
+    """Of each service, were it made of this source. Raises InputError, NotFound without its tree."""
     assert source.tree is not None
     entries = await context.trees.entries(source.tree)
     folder = await context.tree(source.tree)
@@ -127,7 +130,7 @@ async def _fingerprints(
     return await asyncio.to_thread(every)
 
 
-async def _standing(context: Context, world_id: int, name: str) -> _Standing | None:
+async def _standing(context: Context, world_id: int, name: str) -> Standing | None:
     """The living service of this name; None where there is none yet."""
     service = await machines.get_named(context.db, world_id, MachineKind.SERVICE, name)
     if service is None:
@@ -143,7 +146,7 @@ async def _standing(context: Context, world_id: int, name: str) -> _Standing | N
         default=None,
     )
     release = facts.serving and await releases.get(context.db, world_id, facts.serving)
-    return _Standing(service.state, facts, newest, release or None)
+    return Standing(service.state, facts, newest, release or None)
 
 
 def _comes(deployment: Machine, current: UUID | None) -> bool:
@@ -154,7 +157,7 @@ def _comes(deployment: Machine, current: UUID | None) -> bool:
 
 
 async def _newer(
-    context: Context, world_id: int, facts: ChangeFacts, standing: Mapping[str, _Standing | None]
+    context: Context, world_id: int, facts: ChangeFacts, standing: Mapping[str, Standing | None]
 ) -> dict[str, str]:
     """Services that have a newer commit of the same branch, or were found to be as that has them; why."""
     mine = facts.source

@@ -13,6 +13,7 @@ from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.deployments import hash_plan
 from deployd.engine.foreseeing import foresee, refusal, unreachable
+from deployd.engine.itemizing import itemize
 from deployd.engine.naming import id_of
 from deployd.engine.outcome import Act, Go, Outcome, Stay
 from deployd.engine.reading import read_specs
@@ -28,7 +29,7 @@ from deployd.model.reason import Reason
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import ChangeState, DeploymentState, MachineKind
 from deployd.store import machines
-from deployd.store.codec import encode
+from deployd.store.codec import encode_sorted
 from deployd.store.commit import Birth, Post
 
 __all__ = ["ACTS", "answer", "facts_of"]
@@ -71,31 +72,36 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     folder = await context.tree(facts.source.tree)
     lines = [f"{name}: {why}" for name, why in selection.unaffected.items()]
     hashes: dict[str, str] = {}
+    notes: dict[str, tuple[str, ...]] = {}
     refused = list(selection.refused)
     refused += [reason for spec in selection.affected for reason in unreachable(spec, every)]
     for spec in selection.affected:
         service_id = await id_of(context, machine.world_id, MachineKind.SERVICE, spec.name)
         service = await context.service_ref(machine.world_id, service_id, spec.name)
-        planned = await foresee(context, deployer, service, ReleaseSpec(machine.id, 0, spec, tree=folder))
+        release = ReleaseSpec(machine.id, 0, spec, tree=folder)
+        planned = (await foresee(context, deployer, service, release)).plan
         refused += planned.refusals
         lines += [f"{spec.name}: {line}" for line in planned.actions]
         hashes[spec.name] = hash_plan(spec, facts.source, planned.actions)
+        notes[spec.name] = planned.notes
     if (reason := refusal(Plan(refusals=tuple(refused)))) is not None:
         return Go("fail", facts=replace(facts, reason=reason), reason=reason)
-    digest = hashlib.sha256(encode(hashes).encode()).hexdigest()[:16]
+    gated = (await context.world(machine.world_id)).capabilities[_CAPABILITY].approval
+    items = await itemize(context, machine.world_id, facts, every, selection, notes, gated=gated)
+    digest = hashlib.sha256(encode_sorted([hashes, items]).encode()).hexdigest()[:16]
     facts = replace(
         facts,
         plan=tuple(lines),
+        items=items,
         hashes=hashes,
         plan_hash=digest,
         unaffected=tuple(selection.unaffected),
         fingerprints=selection.fingerprints,
         reason=None,
     )
-    if not selection.affected:
-        return Go("apply", facts=facts)  # nothing that anybody has to approve
-    approval = (await context.world(machine.world_id)).capabilities[_CAPABILITY].approval
-    return Go("ask" if approval else "apply", facts=facts)
+    if facts.dry_run:
+        return Go("stop", facts=facts)
+    return Go("ask" if any(one.approval for one in items) else "apply", facts=facts)
 
 
 async def await_approval(context: Context, machine: Machine) -> Outcome:

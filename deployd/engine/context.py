@@ -18,6 +18,7 @@ from deployd.drivers.api import (
     Progress,
     Provisioner,
     ReleaseSpec,
+    Replaces,
     ResourceSpec,
     Routed,
     Router,
@@ -102,6 +103,11 @@ class Context:
         if not isinstance(driver, Suspends):
             return None
         return _LeasedSuspends(await self._observed(driver, world_id, capability), self.check)
+
+    async def replaces(self, world_id: int, capability: str) -> Replaces | None:
+        """The same, where it cannot change everything in place; else None. Without a lease: only reads."""
+        driver = await self.driver_of(world_id, capability)
+        return driver if isinstance(driver, Replaces) else None
 
     async def router(self, world_id: int) -> Router | None:
         """What gives the world's services their public addresses; None where nothing does."""

@@ -37,7 +37,7 @@ from deployd.model.reason import Fault, Reason
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import DeploymentState, Health, MachineKind, ServiceState
 from deployd.store import machines, releases
-from deployd.store.codec import encode
+from deployd.store.codec import encode_sorted
 from deployd.store.commit import Birth, Post
 
 __all__ = ["ACTS", "answer", "facts_of", "hash_plan"]
@@ -57,7 +57,7 @@ def facts_of(machine: Machine) -> DeploymentFacts:
 
 def hash_plan(spec: ServiceSpec, source: Source, actions: tuple[str, ...]) -> str:
     """What an approval holds for: the same files, the same specification, the same actions."""
-    return hashlib.sha256(encode([spec, source, actions]).encode()).hexdigest()[:16]
+    return hashlib.sha256(encode_sorted([spec, source, actions]).encode()).hexdigest()[:16]
 
 
 # -- acts
@@ -100,7 +100,8 @@ async def plan(context: Context, machine: Machine) -> Outcome:
     deployer, service = await where(context, machine)
     assert facts.source.tree is not None
     folder = await context.tree(facts.source.tree)
-    planned = await foresee(context, deployer, service, ReleaseSpec(machine.id, 0, facts.spec, tree=folder))
+    foreseen = await foresee(context, deployer, service, ReleaseSpec(machine.id, 0, facts.spec, tree=folder))
+    planned = foreseen.plan
     if (reason := refusal(planned)) is not None:
         return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     facts = replace(
@@ -108,12 +109,13 @@ async def plan(context: Context, machine: Machine) -> Outcome:
         actions=planned.actions,
         notes=(*planned.notes, *await _not_undone(context, machine)),
         plan_hash=hash_plan(facts.spec, facts.source, planned.actions),
+        replaces=foreseen.replaces,
         reason=None,
     )
     capability = (await context.world(machine.world_id)).capabilities[facts.capability]
-    # Who rolls back has looked at it, and must not be held up.
-    approved = facts.approved_hash == facts.plan_hash or facts.purpose == "rollback"
-    if capability.approval and not approved:
+    # Who rolls back has looked at it, and must not be held up; unless data would be lost.
+    asks = facts.replaces or (capability.approval and facts.purpose != "rollback")
+    if asks and facts.approved_hash != facts.plan_hash:
         return Go("ask", facts=facts)
     return Go("planned", facts=facts)
 

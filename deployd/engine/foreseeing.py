@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from deployd.drivers.api import Deployer, Plan, ReleaseSpec, ServiceRef, Supports
 from deployd.engine import rollout
@@ -16,22 +16,33 @@ from deployd.model.reason import Reason
 from deployd.model.reference import ReferenceKind, references
 from deployd.model.spec import ServiceSpec
 
-__all__ = ["foresee", "refusal", "unreachable"]
+__all__ = ["Foreseen", "foresee", "refusal", "unreachable"]
 
 
-async def foresee(context: Context, deployer: Deployer, service: ServiceRef, release: ReleaseSpec) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a deployment would do."""
+
+    plan: Plan
+    replaces: tuple[str, ...] = ()
+    """Resources that others would take the place of, with their data: an approval has to allow it."""
+
+
+async def foresee(
+    context: Context, deployer: Deployer, service: ServiceRef, release: ReleaseSpec
+) -> Foreseen:
     """What deploying would do, by all who have a say in it; refusals of all of them. Changes nothing."""
     spec = release.spec
     routed = await drain_seconds(context, service.world_id) is not None
-    lines, reasons = await planned(context, service.world_id, service.service_id, spec)
+    provisions = await planned(context, service.world_id, service.service_id, spec)
     refused = (
         *unsupported(spec, deployer.supports, service.world, routed=routed),
         *rollout.refusals(spec, deployer.supports, routed=routed),
         *await refusals(context, service, spec),
-        *reasons,
+        *provisions.refusals,
     )
     if refused:
-        return Plan(refusals=refused)
+        return Foreseen(Plan(refusals=refused))
     env = await environment(context, service.world_id, spec, addresses=False)
     release = replace(release, env=env.values, secrets=env.secrets, hidden=env.hidden)
     made = await deployer.plan(service, release)
@@ -39,7 +50,8 @@ async def foresee(context: Context, deployer: Deployer, service: ServiceRef, rel
         f"route {one.host}{one.path}" + (f" through the gate {one.gate}" if one.gate else "")
         for one in spec.routes
     )
-    return replace(made, actions=(*lines, *made.actions, *rollout.described(spec), *ways))
+    actions = (*provisions.lines, *made.actions, *rollout.described(spec), *ways)
+    return Foreseen(replace(made, actions=actions), provisions.replaces)
 
 
 def refusal(plan: Plan) -> Reason | None:

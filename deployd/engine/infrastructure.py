@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from deployd.access.policy import Action, require
 from deployd.catalog import Offered, offered
+from deployd.drivers.api import Replaces, ResourceSpec
 from deployd.engine.birth import birth
+from deployd.engine.context import Driver
 from deployd.engine.operations import Operations
-from deployd.engine.parameters import kept_data, typed
+from deployd.engine.parameters import typed
 from deployd.errors import Conflict, InputError, NotFound, Unsupported
 from deployd.manifest.term import SHARED_NAME
 from deployd.model.actor import Actor
+from deployd.model.definition import Value
 from deployd.model.facts import ResourceFacts, ServiceFacts
 from deployd.model.identifier import derived_id
 from deployd.model.machine import Machine
@@ -36,6 +39,8 @@ class Infrastructure:
     """Made once, in the composition root."""
 
     operations: Operations
+    driver: Callable[[str, Mapping[str, object]], Driver]
+    """Makes the driver of this name with this configuration. Raises what drivers raise."""
 
     async def resource(self, actor: Actor | None, world: str, name: str) -> Machine:
         """The living resource of this name. Raises NotFound with the nearest one."""
@@ -129,7 +134,7 @@ class Infrastructure:
         wanted = typed(definition, params)
         if not wanted:
             raise InputError("no parameter is given", remedy="Give at least one.")
-        kept_data(name, definition, facts.settings, wanted)
+        await self._keeps_data(place, found, wanted)
         post = Post(found.world_id, found.id, "update", who.name, {"params": wanted})
         await self.operations.commit.store(posts=(post,))
         return found
@@ -149,6 +154,23 @@ class Infrastructure:
             raise Conflict(f"resource {name} is being deleted", remedy="Create it anew once it is gone.")
         await self.operations.commit.store(posts=(Post(found.world_id, found.id, "adopt", who.name),))
         return found
+
+    async def _keeps_data(self, place: World, found: Machine, wanted: Mapping[str, Value]) -> None:
+        """Raises Conflict for a change that would cost the resource its data."""
+        facts = _facts(found)
+        capability = place.capabilities[facts.capability]
+        driver = self.driver(capability.driver, capability.config)
+        if not isinstance(driver, Replaces):
+            return
+        spec = ResourceSpec(
+            place.world_id, place.name, found.id, facts.name, facts.type, dict(facts.settings)
+        )
+        if lost := await driver.replaced_by(spec, {**facts.settings, **wanted}):
+            raise Conflict(
+                f"resource {facts.name}: another {', '.join(lost)} would replace it, without its data",
+                remedy="Create another one beside it; or, if its data may go, delete it by its name (deployd "
+                f"resource delete {facts.name}) and create it anew.",
+            )
 
     async def _users(self, found: Machine) -> str:
         users = await machines.list_many(self.operations.db, found.world_id, _facts(found).users)

@@ -58,15 +58,18 @@ class Operations:
         patch: Patch = Patch(),  # noqa: B008 - frozen
         everything: bool = False,
         automatic: bool = False,
+        dry_run: bool = False,
     ) -> Machine:
         """Deploy the services of a working directory, a git repository or an upload; the change that does it.
+
+        As a `dry_run` it only plans: what a deployment at that moment would do, and nothing of it.
 
         Of those that are not named, only what is affected, unless it is to be `everything`. What is
         `automatic` never replaces something newer of the same branch.
         With an idempotency key the same request gives the same change; another request under the same
         key raises Conflict. Raises NotFound, InputError, Unauthenticated, Forbidden.
         """
-        who = require(actor, Action.DEPLOY, world)
+        who = require(actor, Action.PLAN if dry_run else Action.DEPLOY, world)
         place = await self.world(actor, world)
         source = source_of(directory, repository, upload, patch)
         if place.retired_at is not None:
@@ -79,6 +82,8 @@ class Operations:
         request: list[object] = [world, what, sorted(services)]
         if everything or automatic:  # else as before there were these, for requests that are sent again
             request += [everything, automatic]
+        if dry_run:
+            request.append("plan")
         digest = hashlib.sha256(encode(request).encode()).hexdigest()
         change_id = new_id() if key is None else derived_id(place.uid, "change", who.name, key)
         # Asked again, the upload may have been taken already.
@@ -92,6 +97,7 @@ class Operations:
             everything=everything,
             automatic=automatic,
             traceparent=None if (asking := ASKING.get()) is None else asking.traceparent,
+            dry_run=dry_run,
         )
         await self.commit.store(
             births=(birth(place.world_id, change_id, facts, who.name, placement=self.placement),)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from deployd.errors import Conflict, InputError
+from deployd.errors import InputError
 from deployd.manifest.offer import expected, fits
 from deployd.manifest.problem import meant, shown
 from deployd.model.definition import Definition, Parameter, Value
 
-__all__ = ["kept_data", "replacing", "typed"]
+__all__ = ["typed"]
 
 _TRUTH = {"true": True, "false": False}
 
@@ -66,24 +66,3 @@ def _listed(definition: Definition) -> str:
         return f"{definition.slug} has no parameters."
     each = "; ".join(f"{name}: {expected(one)}" for name, one in definition.params.items())
     return f"{definition.slug} has {each}."
-
-
-def replacing(definition: Definition, there: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
-    """Parameters that cannot be changed in place: with another value it would be made anew, empty."""
-    return [
-        name
-        for name, parameter in definition.params.items()
-        if parameter.replaces and name in there and name in wanted and there[name] != wanted[name]
-    ]
-
-
-def kept_data(
-    name: str, definition: Definition, there: Mapping[str, object], wanted: Mapping[str, object]
-) -> None:
-    """Raises Conflict for a change that would cost the resource its data."""
-    if lost := replacing(definition, there, wanted):
-        raise Conflict(
-            f"resource {name}: another {', '.join(lost)} would replace it, and its data would be lost",
-            remedy=f"Create another one beside it; or, if its data may go, delete it by its name (deployd "
-            f"resource delete {name}) and create it anew.",
-        )

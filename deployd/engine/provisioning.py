@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from deployd.catalog import Offered, offered
+from deployd.drivers.api import ResourceSpec
 from deployd.engine.birth import birth
 from deployd.engine.context import Context
 from deployd.engine.naming import id_of
 from deployd.engine.outcome import Go, Outcome, Stay
-from deployd.engine.parameters import replacing
 from deployd.engine.resources import facts_of
 from deployd.errors import Unsupported
 from deployd.machines import RUNNERS
@@ -25,7 +25,7 @@ from deployd.model.state import Health, MachineKind, Ownership, ResourceState
 from deployd.store import machines
 from deployd.store.commit import Birth, Post
 
-__all__ = ["awake", "give_back", "planned", "provide"]
+__all__ = ["Need", "Provisions", "awake", "give_back", "needs_of", "planned", "provide", "replacing"]
 
 _SETTLED = tuple(str(one.name) for one in RUNNERS[MachineKind.RESOURCE].table.states if one.settled)
 _SOON = timedelta(seconds=0.3)
@@ -34,7 +34,7 @@ _PATIENCE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class _Need:
+class Need:
     """One need of a service, with what answers it."""
 
     name: str
@@ -46,9 +46,9 @@ class _Need:
     """The parameters that the manifest gives."""
 
 
-async def _needs(context: Context, world_id: int, spec: ServiceSpec) -> list[_Need]:
+async def needs_of(context: Context, world_id: int, spec: ServiceSpec) -> list[Need]:
     """What the release needs. Raises Unsupported for a slug that the world cannot make."""
-    found: list[_Need] = []
+    found: list[Need] = []
     if not spec.resources:
         return found
     world = await context.world(world_id)
@@ -63,7 +63,7 @@ async def _needs(context: Context, world_id: int, spec: ServiceSpec) -> list[_Ne
         living = await machines.get_named(context.db, world_id, MachineKind.RESOURCE, name)
         resource_id = await id_of(context, world_id, MachineKind.RESOURCE, name)
         settings = _settings(there[need.slug], need, living)
-        found.append(_Need(name, resource_id, there[need.slug], settings, living, need.params))
+        found.append(Need(name, resource_id, there[need.slug], settings, living, need.params))
     return found
 
 
@@ -81,15 +81,25 @@ def _settings(offer: Offered, need: ResourceNeed, living: Machine | None) -> dic
 # -- planning
 
 
-async def planned(
-    context: Context, world_id: int, service_id: UUID, spec: ServiceSpec
-) -> tuple[list[str], list[Reason]]:
+@dataclass(frozen=True, slots=True)
+class Provisions:
+    """What providing would do."""
+
+    lines: tuple[str, ...] = ()
+    refusals: tuple[Reason, ...] = ()
+    replaces: tuple[str, ...] = ()
+    """The resources that others would take the place of, with their data."""
+
+
+async def planned(context: Context, world_id: int, service_id: UUID, spec: ServiceSpec) -> Provisions:
     """What providing would do, one line each, and why it cannot be. Changes nothing."""
-    lines, refusals = [], []
+    lines: list[str] = []
+    refusals: list[Reason] = []
+    replaces: list[str] = []
     try:
-        needs = await _needs(context, world_id, spec)
+        needs = await needs_of(context, world_id, spec)
     except Unsupported as error:
-        return [], [Reason(error.code, error.message, remedy=error.remedy)]
+        return Provisions(refusals=(Reason(error.code, error.message, remedy=error.remedy),))
     for need in needs:
         slug = need.offer.definition.slug
         if need.living is None:
@@ -108,14 +118,31 @@ async def planned(
             refusals.append(reason)
         elif facts.settings != need.settings:
             changed = [name for name, value in need.settings.items() if facts.settings.get(name) != value]
-            lines.append(f"change resource {need.name}: {', '.join(changed)}")
+            if forced := await replacing(context, world_id, need):
+                replaces.append(need.name)
+                lines.append(f"replace resource {need.name}, its data is lost: {', '.join(forced)}")
+            else:
+                lines.append(f"change resource {need.name}: {', '.join(changed)}")
         elif service_id not in facts.users:
             how = "take back" if facts.ownership is Ownership.ORPHANED else "use"
             lines.append(f"{how} resource {need.name} with its data")
-    return lines, refusals
+    return Provisions(tuple(lines), tuple(refusals), tuple(replaces))
 
 
-def _differs(spec: ServiceSpec, need: _Need, facts: ResourceFacts) -> Reason | None:
+async def replacing(context: Context, world_id: int, need: Need) -> tuple[str, ...]:
+    """The settings for which its driver would have to put another resource in its place, if any."""
+    if need.living is None or facts_of(need.living).settings == need.settings:
+        return ()
+    there = facts_of(need.living)
+    driver = await context.replaces(world_id, there.capability)
+    if driver is None:
+        return ()
+    world = await context.world(world_id)
+    spec = ResourceSpec(world_id, world.name, need.id, need.name, there.type, dict(there.settings))
+    return await driver.replaced_by(spec, need.settings)
+
+
+def _differs(spec: ServiceSpec, need: Need, facts: ResourceFacts) -> Reason | None:
     """Why a manifest may not change the parameters that it says."""
     if facts.standing:
         other = [name for name, value in need.said.items() if facts.settings.get(name) != value]
@@ -126,12 +153,6 @@ def _differs(spec: ServiceSpec, need: _Need, facts: ResourceFacts) -> Reason | N
                 f"{spec.name}: resource {need.name} stands by itself, with another {', '.join(other)}",
                 remedy=f"Leave it out of the manifest, or: deployd resource update {need.name} {given}",
             )
-    if lost := replacing(need.offer.definition, facts.settings, need.settings):
-        return Reason(
-            "RESOURCE_DIFFERS",
-            f"{spec.name}: another {', '.join(lost)} would replace resource {need.name}, without its data",
-            remedy="Give the new one another name; the old one keeps its data until you delete it by name.",
-        )
     return None
 
 
@@ -143,7 +164,7 @@ async def provide(context: Context, machine: Machine) -> Outcome:
     facts = machine.facts
     assert isinstance(facts, DeploymentFacts)
     assert machine.service_id is not None
-    needs = await _needs(context, machine.world_id, facts.spec)
+    needs = await needs_of(context, machine.world_id, facts.spec)
     ids = tuple(need.id for need in needs)
     if ids != facts.resources:  # on record before anything is asked for: whatever happens, it is given back
         return Stay(after=timedelta(), facts=replace(facts, resources=ids))
@@ -155,6 +176,8 @@ async def provide(context: Context, machine: Machine) -> Outcome:
             births.append(_birth(machine, facts, need))
             continue
         there = facts_of(need.living)
+        if need.name not in facts.replaces and await replacing(context, machine.world_id, need):
+            return _unforeseen(facts, need)
         use = _use(machine.world_id, need, machine.service_id, facts.requested_by)
         if need.living.state == ResourceState.FAILED:
             if need.id in asked:
@@ -184,7 +207,7 @@ async def provide(context: Context, machine: Machine) -> Outcome:
     return Go("provisioned", facts=replace(facts, touched=True, reason=None))
 
 
-def _birth(machine: Machine, facts: DeploymentFacts, need: _Need) -> Birth:
+def _birth(machine: Machine, facts: DeploymentFacts, need: Need) -> Birth:
     assert machine.service_id is not None
     made = ResourceFacts(
         name=need.name,
@@ -199,17 +222,27 @@ def _birth(machine: Machine, facts: DeploymentFacts, need: _Need) -> Birth:
     )
 
 
-def _use(world_id: int, need: _Need, service_id: UUID, actor: str) -> Post:
+def _use(world_id: int, need: Need, service_id: UUID, actor: str) -> Post:
     payload = {"service_id": str(service_id), "settings": dict(need.settings)}
     return Post(world_id, need.id, "use", actor, payload)
 
 
-def _waiting(needs: Sequence[_Need]) -> Reason:
+def _waiting(needs: Sequence[Need]) -> Reason:
     names = ", ".join(need.name for need in needs)
     return Reason("WAITING_FOR_RESOURCES", f"waits for {names}")
 
 
-def _failed(facts: DeploymentFacts, need: _Need, there: ResourceFacts) -> Go:
+def _unforeseen(facts: DeploymentFacts, need: Need) -> Go:
+    """Nobody looked at a plan that says so."""
+    reason = Reason(
+        "REPLACEMENT_NOT_PLANNED",
+        f"resource {need.name} would be replaced, and its data lost, which the plan did not say",
+        remedy="Deploy again, and approve its new plan.",
+    )
+    return Go("fail", facts=replace(facts, reason=reason), reason=reason)
+
+
+def _failed(facts: DeploymentFacts, need: Need, there: ResourceFacts) -> Go:
     why = there.reason
     reason = Reason(
         why.code if why else "RESOURCE_UNWELL",

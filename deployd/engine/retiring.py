@@ -10,6 +10,7 @@ from deployd.engine.context import Context
 from deployd.engine.outcome import Go, Outcome, Stay
 from deployd.model.facts import ChangeFacts, ServiceFacts
 from deployd.model.machine import Machine
+from deployd.model.plan import PlanAction, PlanItem, PlanKind
 from deployd.model.reason import Reason
 from deployd.model.state import MachineKind, ResourceState, ServiceState
 from deployd.store import machines, worlds
@@ -41,7 +42,16 @@ async def plan_retirement(context: Context, machine: Machine) -> Outcome:
         return Go("fail", facts=replace(facts, reason=reason), reason=reason)
     lines = [f"retire service {one.name}" for one in services]
     lines += [f"delete resource {one.name} with its data" for one in resources]
-    return Go("apply", facts=replace(facts, plan=(*lines, f"retire world {world.name}"), reason=None))
+    items = (
+        *(_ending(PlanKind.SERVICE, one, "its releases, logs and history are kept") for one in services),
+        *(_ending(PlanKind.RESOURCE, one, "its data goes with its ephemeral world") for one in resources),
+    )
+    plan = (*lines, f"retire world {world.name}")
+    return Go("apply", facts=replace(facts, plan=plan, items=items, reason=None))
+
+
+def _ending(kind: PlanKind, one: Machine, why: str) -> PlanItem:
+    return PlanItem(kind, str(one.name), PlanAction.DELETE, why=why)
 
 
 async def follow_retirement(context: Context, machine: Machine) -> Outcome:

@@ -14,6 +14,7 @@ from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, is_final
 from deployd.graphql.fields import mutation, resolved
+from deployd.graphql.plans import PlanItem
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id
 from deployd.graphql.scalars import ChangeState
 from deployd.graphql.transitions import Reason
@@ -51,6 +52,7 @@ class Change(MachineAnswer):
     unaffected: list[str] = strawberry.field(
         description="Services that serve already what this would deploy, or something newer; `plan` says why."
     )
+    dry_run: bool = strawberry.field(description="Whether it only plans: it ends `PLANNED`, nothing is done.")
     plan: list[str] = strawberry.field(description="What it does, one line each.")
     plan_hash: str | None = strawberry.field(description="What an approval holds for.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
@@ -77,6 +79,7 @@ class Change(MachineAnswer):
             services=list(facts.services),
             everything=facts.everything,
             automatic=facts.automatic,
+            dry_run=facts.dry_run,
             unaffected=list(facts.unaffected),
             plan=list(facts.plan),
             plan_hash=facts.plan_hash,
@@ -89,6 +92,13 @@ class Change(MachineAnswer):
     def project(cls, machine: Machine, world: str) -> Self:
         """The machine as this type."""
         return cls.of(machine)
+
+    @resolved(
+        description="What becomes of every service, resource and route of its manifest, also of those that"
+        " stay as they are; empty until it has planned."
+    )
+    async def plan_items(self, info: Info) -> list[PlanItem]:
+        return [PlanItem.of(one) for one in _facts(self.machine).items]
 
     @resolved(description="The deployments that it made, in the order of its plan.")
     async def deployments(self, info: Info) -> list[Deployment]:
@@ -183,25 +193,39 @@ class ChangeMutation:
         info: Info,
         input: Annotated[DeployInput, strawberry.argument(description="What, and where.")],  # noqa: A002
     ) -> DeployResult:
-        context = info.context
+        return await _asked(info.context, input, dry_run=False)
 
-        async def ask() -> Change:
-            return Change.of(
-                await context.operations.deploy(
-                    context.actor,
-                    input.world,
-                    input.directory,
-                    input.services,
-                    input.idempotency_key,
-                    repository=_repository(input),
-                    upload=None if input.upload is None else parse_id(input.upload),
-                    patch=_patch(input),
-                    everything=input.everything,
-                    automatic=input.automatic,
-                )
+    @mutation(
+        description="Say what `deploy` would do with this input now, and do nothing: the change ends"
+        " `PLANNED` with its `planItems`, or `FAILED` for the reason for which the deployment would."
+    )
+    async def plan(
+        self,
+        info: Info,
+        input: Annotated[DeployInput, strawberry.argument(description="What, and where.")],  # noqa: A002
+    ) -> DeployResult:
+        return await _asked(info.context, input, dry_run=True)
+
+
+async def _asked(context: Context, given: DeployInput, *, dry_run: bool) -> Change | Problem:
+    async def ask() -> Change:
+        return Change.of(
+            await context.operations.deploy(
+                context.actor,
+                given.world,
+                given.directory,
+                given.services,
+                given.idempotency_key,
+                repository=_repository(given),
+                upload=None if given.upload is None else parse_id(given.upload),
+                patch=_patch(given),
+                everything=given.everything,
+                automatic=given.automatic,
+                dry_run=dry_run,
             )
+        )
 
-        return await attempt(ask(), lambda error: _path(context, input, error))
+    return await attempt(ask(), lambda error: _path(context, given, error))
 
 
 def _repository(given: DeployInput) -> Repository | None:

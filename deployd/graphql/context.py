@@ -77,7 +77,7 @@ class Api:
     @property
     def infrastructure(self) -> Infrastructure:
         """What can be asked about resources."""
-        return Infrastructure(self.operations)
+        return Infrastructure(self.operations, self.driver)
 
 
 class Context:

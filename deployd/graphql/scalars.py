@@ -15,6 +15,7 @@ from deployd.access.policy import Action
 from deployd.model.actor import Role
 from deployd.model.audit import Outcome
 from deployd.model.finding import Level
+from deployd.model.plan import PlanAction, PlanKind
 from deployd.model.reason import Fault
 from deployd.model.state import (
     ChangeState,
@@ -37,6 +38,8 @@ __all__ = [
     "MachineKind",
     "Outcome",
     "Ownership",
+    "PlanAction",
+    "PlanKind",
     "ResourceState",
     "Role",
     "ServiceState",
@@ -126,6 +129,7 @@ _describe(
         ChangeState.PLANNING: "It is found out which services it deploys.",
         ChangeState.AWAITING_APPROVAL: "Somebody has to approve exactly this plan.",
         ChangeState.APPLYING: "Its deployments work.",
+        ChangeState.PLANNED: "It was to plan only: it has its plan, and did nothing.",
         ChangeState.DONE: "All its deployments succeeded.",
         ChangeState.PARTLY: "Some of its deployments succeeded.",
         ChangeState.FAILED: "None of its deployments succeeded, or it came to none.",
@@ -237,5 +241,27 @@ _describe(
         Action.SEE_METRICS: "See the server's metrics.",
         Action.DIAGNOSE: "See what an installation lacks.",
         Action.STOP_SERVER: "Stop the server.",
+    },
+)
+_describe(
+    PlanKind,
+    "What an item of a plan is about.",
+    {
+        PlanKind.SERVICE: "A service of the manifest, or one that runs from the same source.",
+        PlanKind.RESOURCE: "A piece of infrastructure.",
+        PlanKind.ROUTE: "A host and path of an entrypoint.",
+    },
+)
+_describe(
+    PlanAction,
+    "What a plan does with an item.",
+    {
+        PlanAction.CREATE: "It is not there, and will be.",
+        PlanAction.CHANGE: "It is changed in place: no new process takes over, no data is lost.",
+        PlanAction.REPLACE: "Another one takes its place, and its data is lost: waits for an approval.",
+        PlanAction.ROLL: "A new release takes the place of the one that serves, by its rollout.",
+        PlanAction.ORPHAN: "Nobody needs it any more; it is kept with its data.",
+        PlanAction.DELETE: "It ends for good.",
+        PlanAction.NOTHING: "It stays as it is.",
     },
 )

@@ -22,6 +22,7 @@ CHANGE = Table(
             recheck=timedelta(hours=1),
         ),
         State(S.APPLYING, act="follow", deadline=timedelta(days=2), recheck=timedelta(seconds=30)),
+        State(S.PLANNED, settled=True, final=True),
         State(S.DONE, settled=True, final=True),
         State(S.PARTLY, settled=True, final=True),
         State(S.FAILED, settled=True, final=True),
@@ -30,6 +31,7 @@ CHANGE = Table(
     rows=(
         Row("plan", (S.RECEIVED,), S.PLANNING),
         Row("ask", (S.PLANNING,), S.AWAITING_APPROVAL),
+        Row("stop", (S.PLANNING,), S.PLANNED),  # a plan was all that was asked for
         Row("approve", (S.AWAITING_APPROVAL,), S.APPLYING),
         Row("apply", (S.PLANNING,), S.APPLYING),
         Row("finish", (S.APPLYING,), S.DONE),

@@ -22,8 +22,6 @@ class Parameter:
     maximum: float | None = None
     choices: tuple[Value, ...] = ()
     """What it may be; none: anything of its type within its bounds."""
-    replaces: bool = False
-    """Its driver cannot change it in place: with another value the resource would be made anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from deployd.model.hold import Hold
+from deployd.model.plan import PlanItem
 from deployd.model.reason import Reason
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import Health, MachineKind, Ownership
@@ -161,6 +162,8 @@ class DeploymentFacts:
     """What an approval holds for."""
     approved_hash: str | None = None
     """The plan that somebody approved."""
+    replaces: tuple[str, ...] = ()
+    """Resources that its plan says are replaced, their data lost; no others may be."""
     approved_by: str | None = None
     healthy_by: datetime | None = None
     """Until when its release has to be healthy, where the deadline leaves time for more than that."""
@@ -196,6 +199,8 @@ class ChangeFacts:
     """All services of the manifest, affected or not."""
     automatic: bool = False
     """A trigger asked for it, not a person."""
+    dry_run: bool = False
+    """It plans, and does nothing."""
     unaffected: tuple[str, ...] = ()
     """Services that serve already what this would deploy, or something newer."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
@@ -205,6 +210,8 @@ class ChangeFacts:
     """Resources that it asked to end, with their world."""
     plan: tuple[str, ...] = ()
     """What it will do, for people, one line each."""
+    items: tuple[PlanItem, ...] = ()
+    """The same for programs: every service, resource and route of its manifest, and what becomes of it."""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """Of each service's plan."""
     plan_hash: str | None = None

@@ -75,6 +75,7 @@ class ChangeState(StrEnum):
     PLANNING = "planning"
     AWAITING_APPROVAL = "awaiting_approval"
     APPLYING = "applying"
+    PLANNED = "planned"
     DONE = "done"
     PARTLY = "partly"
     FAILED = "failed"

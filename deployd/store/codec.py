@@ -9,11 +9,12 @@ import msgspec
 from deployd.model.facts import FACTS, Facts
 from deployd.model.state import MachineKind
 
-__all__ = ["decode", "decode_facts", "encode"]
+__all__ = ["decode", "decode_facts", "encode", "encode_sorted"]
 
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder()
+_sorted = msgspec.json.Encoder(order="sorted")
 _facts = {kind: msgspec.json.Decoder(type_) for kind, type_ in FACTS.items()}
 _decoders: dict[object, msgspec.json.Decoder[object]] = {}
 
@@ -21,6 +22,11 @@ _decoders: dict[object, msgspec.json.Decoder[object]] = {}
 def encode(value: object) -> str:
     """JSON text of dataclasses, enums, UUIDs and times."""
     return _encoder.encode(value).decode()
+
+
+def encode_sorted(value: object) -> str:
+    """The same for what is hashed: the database keeps a mapping in an order of its own."""
+    return _sorted.encode(value).decode()
 
 
 def decode(type_: type[T], text: str) -> T:

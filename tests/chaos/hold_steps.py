@@ -173,7 +173,7 @@ async def orphaned(home: House) -> None:
 
 
 async def begin_adopted(home: House) -> None:
-    infrastructure = Infrastructure(home.operations)
+    infrastructure = Infrastructure(home.operations, home.context.driver)
     try:
         await infrastructure.adopt(ADA, home.world, "cart/db")
     except Conflict:
@@ -183,7 +183,7 @@ async def begin_adopted(home: House) -> None:
 
 
 async def end_adopted(home: House) -> None:
-    infrastructure = Infrastructure(home.operations)
+    infrastructure = Infrastructure(home.operations, home.context.driver)
     async with asyncio.timeout(20):
         while True:
             found = await infrastructure.resource(ADA, home.world, "cart/db")

@@ -122,6 +122,24 @@ async def end_unchanged(home: House) -> None:
     assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
 
 
+async def plan_better(home: House) -> Machine:
+    source = home.source(cart="better")
+    return await home.operations.deploy(ADA, home.world, source, key="second", dry_run=True)
+
+
+async def begin_planned(home: House) -> None:
+    await plan_better(home)
+
+
+async def end_planned(home: House) -> None:
+    change = await home.until((await plan_better(home)).id, "planned")
+    assert isinstance(change.facts, ChangeFacts)
+    assert [(one.name, str(one.action)) for one in change.facts.items] == [("cart", "roll")]
+    service = await at_rest(home, "cart", "serving")
+    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
+    assert len(await machines.list_deployments(home.db, home.world_id, service.id, 9)) == 1
+
+
 async def begin_sick(home: House) -> None:
     await deploy(home, "sick")
 
@@ -455,6 +473,7 @@ SCENARIOS: dict[str, Scenario] = {
         + on("service", "serving", "deploying"),
     ),
     "unchanged": Scenario(served, begin_unchanged, end_unchanged, on("change", "planning", "applying")),
+    "planned": Scenario(served, begin_planned, end_planned, on("change", "planning")),
     "sick": Scenario(served, begin_sick, end_sick, on("deployment", "rolling_back")),
     "cancelled": Scenario(served, begin_cancelled, end_cancelled, on("deployment", "cancelling")),
     "canary": Scenario(

@@ -100,11 +100,12 @@ from machines where world_id = $1 and service_id = $2 and kind = 'deployment'
 order by created_at desc, id desc limit $3;
 
 -- name: list_changes_of
--- Of one branch of a repository, those that left services as they were; newest first.
+-- Of one branch of a repository, those that left services as they were, and not by planning only; newest first.
 select world_id, id, kind, state, name, service_id, change_id, placement, version, fence, attempt,
        deadline_at, created_at, updated_at, facts::text as facts
 from machines where world_id = $1 and kind = 'change' and facts -> 'source' ->> 'repository' = $2
   and facts -> 'source' ->> 'ref' is not distinct from $3 and jsonb_array_length(facts -> 'unaffected') > 0
+  and state <> 'planned'
 order by created_at desc limit $4;
 
 -- name: release_dead

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deployd.catalog import BUILTIN
 from deployd.engine.infrastructure import Infrastructure
-from deployd.engine.parameters import kept_data, typed
+from deployd.engine.parameters import typed
 from deployd.errors import Conflict, Forbidden, InputError, NotFound, Unsupported
 from deployd.model.actor import Actor, Role
 from deployd.model.definition import Definition, Parameter
@@ -30,7 +29,7 @@ class Hand(Town):
 
     @property
     def infrastructure(self) -> Infrastructure:
-        return Infrastructure(self.home.operations)
+        return Infrastructure(self.home.operations, self.home.context.driver)
 
     async def create(self, name: str, **params: str) -> None:
         await self.infrastructure.create(ADA, "local", name, "postgres", params.items())
@@ -161,7 +160,7 @@ DISK = Definition(
     "disk",
     "local/disk",
     params={
-        "region": Parameter("string", "here", choices=("here", "there"), replaces=True),
+        "region": Parameter("string", "here", choices=("here", "there")),
         "size": Parameter("number", 1.0, minimum=0.5),
         "fast": Parameter("boolean", False),
     },
@@ -184,9 +183,12 @@ def test_text_is_typed_by_the_definition() -> None:
         typed(replace(DISK, params={}), [("size", "1")])
 
 
-def test_what_would_cost_its_data_is_refused() -> None:
-    there = {"region": "here", "size": 1.0}
-    kept_data("files", DISK, there, {"size": 2.0, "region": "here"})
-    with pytest.raises(Conflict, match="another region would replace it, and its data would be lost"):
-        kept_data("files", DISK, there, {"region": "there"})
-    assert not any(one.replaces for built in BUILTIN for one in built.params.values())
+async def test_what_would_cost_its_data_is_refused(hand: Hand) -> None:
+    await hand.create("orders", connections="7")
+    await hand.becomes("orders", health=Health.HEALTHY)
+    hand.home.provisioner.replacing = frozenset({"connections"})
+    with pytest.raises(Conflict, match="another connections would replace it, without its data"):
+        await hand.update("orders", connections="9")
+    hand.home.provisioner.replacing = frozenset()
+    await hand.update("orders", connections="9")
+    await hand.becomes("orders", settings={"connections": 9}, health=Health.HEALTHY)

@@ -15,7 +15,7 @@ from deployd.engine.released import release_spec
 from deployd.engine.worlds import Worlds
 from deployd.errors import Conflict, Forbidden, NotFound
 from deployd.model.actor import Actor, Role
-from deployd.model.facts import ResourceFacts
+from deployd.model.facts import ChangeFacts, ResourceFacts
 from deployd.model.machine import Machine
 from deployd.model.state import Health, MachineKind, Ownership
 from deployd.model.world import Capability
@@ -220,7 +220,7 @@ async def test_a_missing_secret_starts_nothing_and_what_runs_goes_on(town: Town)
 
 async def test_deleting_takes_a_name_an_operator_and_nobody_who_has_it(town: Town) -> None:
     home = town.home
-    asked = Infrastructure(home.operations)
+    asked = Infrastructure(home.operations, home.context.driver)
     await town.deploy(cart=NEEDS)
     first = await town.resource("cart/db")
     assert first is not None
@@ -258,6 +258,10 @@ async def test_an_ephemeral_world_drops_its_own_and_another_keeps_its_data(town:
         ends[name] = ended.state, ended.facts.reason and ended.facts.reason.code
         left = await machines.list_kind(home.db, made.world_id, MachineKind.RESOURCE)
         assert [one.name for one in left] == ([] if ephemeral else ["cart/db"])
+        assert isinstance(ended.facts, ChangeFacts)
+        gone = [(str(one.kind), one.name, str(one.action)) for one in ended.facts.items]
+        both = [("service", "cart", "delete"), ("resource", "cart/db", "delete")]
+        assert gone == (both if ephemeral else [])
     assert ends == {"preview": ("done", None), "lasting": ("failed", "WORLD_HAS_DATA")}
     with pytest.raises(Conflict, match="retired"):
         await home.operations.deploy(ADA, "preview", town.source(cart=""))

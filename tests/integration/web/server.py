@@ -232,7 +232,16 @@ async def serve(
     system = await worlds.get(db, SYSTEM)
     assert system is not None
     access, auditing = Access(operations, system.world_id, bus.revoked), Auditing(db, system.world_id)
-    api = Api(operations, db, bus, find, Secrets(operations, Vault(db, b"k" * 32)), access, auditing)
+    api = Api(
+        operations,
+        db,
+        bus,
+        find,
+        Secrets(operations, Vault(db, b"k" * 32)),
+        access,
+        auditing,
+        lambda *_: deployer,
+    )
     app = application(api, trust_loopback=trust_loopback, allowed_hosts=LOOPBACK_HOSTS, tracer=tracer)
     try:
         async with (
