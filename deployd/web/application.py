@@ -1,4 +1,4 @@
-"""The HTTP application: /graphql, uploads, /healthz, /readyz, behind the guard."""
+"""The HTTP application: /graphql with its playground, uploads, /healthz, /readyz, behind the guard."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from deployd.web.authentication import Authentication
 from deployd.web.graphql import View
 from deployd.web.guard import LARGEST, LOOPBACK_HOSTS, UPLOADS, guard, secure
 from deployd.web.health import live, ready
+from deployd.web.playground import asset
 from deployd.web.problem import errors_as_problems
 from deployd.web.uploads import receive
 
@@ -24,6 +25,7 @@ def application(
     view = View(api, authentication)
     app.router.add_post("/graphql", view.post)
     app.router.add_get("/graphql", view.get, allow_head=False)
+    app.router.add_get("/graphql/assets/{name}", asset)
     app.router.add_post(UPLOADS, receive(api, authentication))
     app.router.add_get("/healthz", live)
     app.router.add_get("/readyz", ready(api.db))
