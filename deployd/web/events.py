@@ -31,10 +31,7 @@ _HEADERS = {
 
 
 async def stream(
-    request: web.Request,
-    results: AsyncGenerator[bytes, None],
-    stopping: asyncio.Event,
-    heartbeat: float = HEARTBEAT,
+    request: web.Request, results: AsyncGenerator[bytes, None], stopping: asyncio.Event
 ) -> web.StreamResponse:
     """Send each result until they end, the client goes away, or the server stops. `results` is closed."""
     response = web.StreamResponse(headers=_HEADERS)
@@ -46,7 +43,7 @@ async def stream(
         spoken = clock()
         while not stop.done() and not _gone(request):
             coming = coming or asyncio.create_task(_next(results))
-            pause = min(LOOK, max(0.0, spoken + heartbeat - clock()))
+            pause = min(LOOK, max(0.0, spoken + HEARTBEAT - clock()))
             await asyncio.wait([coming, stop], timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             if coming.done():
                 found, coming = coming.result(), None
@@ -54,7 +51,7 @@ async def stream(
                     await _write(request, response, b"event: complete\ndata: \n\n")
                     break
                 await _write(request, response, b"event: next\ndata: " + found + b"\n\n")
-            elif clock() - spoken < heartbeat:
+            elif clock() - spoken < HEARTBEAT:
                 continue
             else:
                 await _write(request, response, b":\n\n")

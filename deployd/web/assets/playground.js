@@ -25,6 +25,26 @@
     return base(params, options);
   };
 
+  // Whatever is kept is kept without headers: GraphiQL itself writes those of its tabs into the browser's storage.
+  const kept = window.localStorage;
+  const storage = {
+    getItem: (key) => kept.getItem(key),
+    removeItem: (key) => kept.removeItem(key),
+    clear: () => kept.clear(),
+    get length() {
+      return kept.length;
+    },
+    setItem(key, value) {
+      let safe = value;
+      try {
+        safe = JSON.stringify(JSON.parse(value), (name, one) => (name === "headers" ? null : one));
+      } catch {
+        if (key.endsWith(":headers")) return;
+      }
+      kept.setItem(key, safe);
+    },
+  };
+
   const defaultQuery = `# deployd's GraphQL API: what can be asked is in the documentation, at the left.
 # Where a token is needed: {"Authorization": "Bearer TOKEN"} among the headers below.
 
@@ -44,7 +64,8 @@
     fetcher,
     defaultQuery,
     defaultHeaders: "{}",
-    shouldPersistHeaders: false, // a token is not left behind in the browser
+    storage,
+    shouldPersistHeaders: false,
     isHeadersEditorEnabled: true,
   });
   ReactDOM.createRoot(document.getElementById("playground")).render(element);
