@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import io
 import os
 import shutil
@@ -18,17 +19,21 @@ import ssl
 import sys
 import tarfile
 import tempfile
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).resolve().parent.parent / "deployd" / "web" / "assets" / "fetched"
 REGISTRY = "https://registry.npmjs.org"
-PATIENCE = 60.0
-"""Seconds for each answer of the registry."""
-LITTLE = 10.0
-"""The same with `--try`; the first package that cannot be had ends it."""
+PATIENCE = 600.0
+"""Seconds for all of it."""
+LITTLE = 20.0
+"""The same with `--try`."""
+SILENCE = 10.0
+"""Seconds in which the registry has to say something."""
 STAMP = "versions.txt"
 """What the folder holds; written last."""
 
@@ -94,11 +99,12 @@ def fetch(folder: Path, patience: float = PATIENCE) -> None:
     if is_complete(folder):
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + patience
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         made.chmod(0o755)
         for one in PACKAGES:
-            _unpack(one, _get(one, patience), made)
+            _unpack(one, _get(one, until), made)
         (made / STAMP).write_text(_versions(), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
@@ -120,8 +126,8 @@ def _versions() -> str:
     )
 
 
-def _get(one: Package, patience: float) -> bytes:
-    """The package as it is kept in the registry."""
+def _get(one: Package, until: float) -> bytes:
+    """The package as it is kept in the registry; `until` on the monotonic clock."""
     registry = os.environ.get("NPM_CONFIG_REGISTRY") or REGISTRY
     address = f"{registry.rstrip('/')}/{one.name}/-/{one.name}-{one.version}.tgz"
     if not address.startswith(("https://", "http://")):
@@ -129,14 +135,22 @@ def _get(one: Package, patience: float) -> bytes:
     request = urllib.request.Request(address, headers={"User-Agent": "deployd"})  # noqa: S310 - looked at
     context = ssl.create_default_context(cafile=os.environ.get("PIP_CERT") or None)
     try:
-        with urllib.request.urlopen(request, timeout=patience, context=context) as answer:  # noqa: S310
-            content: bytes = answer.read()
-    except (urllib.error.URLError, OSError) as error:
+        with urllib.request.urlopen(request, timeout=SILENCE, context=context) as answer:  # noqa: S310
+            content = b"".join(_pieces(answer, until))
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise CannotFetch(f"{address} cannot be fetched: {error}") from error
     seen = base64.b64encode(hashlib.sha512(content).digest()).decode()
     if seen != one.sha512:
         raise CannotFetch(f"{address} has sha512 {seen}, but {one.sha512} is pinned")
     return content
+
+
+def _pieces(answer: http.client.HTTPResponse, until: float) -> Iterator[bytes]:
+    """The content. Raises TimeoutError."""
+    while piece := answer.read(256 * 1024):
+        if time.monotonic() > until:
+            raise TimeoutError("it takes too long")
+        yield piece
 
 
 def _unpack(one: Package, content: bytes, folder: Path) -> None:
