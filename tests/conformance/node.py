@@ -30,8 +30,7 @@ def install() -> None:
     """
     wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
     stamp = MODULES / ".installed"
-    MODULES.mkdir(exist_ok=True)
-    with (HERE / ".gitignore").open() as lock:  # npm replaces the folder: the lock is on what stays
+    with (HERE / "package-lock.json").open() as lock:  # npm replaces the folder: the lock is on what stays
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.is_file() and stamp.read_text() == wanted:
             return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.unit.tools.loading import tool
+
+BASELINE = tool("baseline")
 OLD = 'enum Colour {\n  RED\n}\n\ntype Query {\n  "One."\n  a: Int\n  b(x: Int): Colour\n}\n'
 WITHOUT_A = OLD.replace('  "One."\n  a: Int\n', "")
 SAID = "- BREAKING: Field Query.a was removed.\n"
@@ -17,7 +17,8 @@ SAID = "- BREAKING: Field Query.a was removed.\n"
 class Checkout:
     """A folder with the three files."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
         self.root = root
         (root / "docs").mkdir()
         self.baseline = root / "docs" / "schema.baseline.graphql"
@@ -35,20 +36,18 @@ class Checkout:
         (self.root / "CHANGELOG.md").write_text(text)
 
     def run(self, *options: str) -> tuple[int, str]:
-        argv = [sys.executable, ROOT / "tools" / "baseline.py", *options, self.root]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-        return done.returncode, done.stdout + done.stderr
+        status = BASELINE.main([*options, str(self.root)])
+        told = self.capsys.readouterr()
+        return status, told.out + told.err
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    return Checkout(tmp_path)
+def checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Checkout:
+    return Checkout(tmp_path, capsys)
 
 
 def test_this_checkout_is_whole() -> None:
-    argv = [sys.executable, ROOT / "tools" / "baseline.py", "--check"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    assert BASELINE.main(["--check"]) == 0
 
 
 def test_what_is_added_comes_into_the_baseline(checkout: Checkout) -> None:

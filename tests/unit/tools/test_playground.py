@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.util
 import io
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.unit.tools.loading import tool
 
 ROOT = Path(__file__).parents[3]
 
@@ -34,11 +35,7 @@ def package(files: dict[str, bytes]) -> bytes:
 @pytest.fixture
 def playground(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The tool, with one package in a registry of its own."""
-    spec = importlib.util.spec_from_file_location("playground_tool", ROOT / "tools" / "playground.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = tool("playground")
     content = package({"x.min.js": b"1", "LICENSE": b"MIT", "x.map": b"2"})
     sha512 = base64.b64encode(hashlib.sha512(content).digest()).decode()
     one = module.Package("x", "1.0.0", sha512, {"x.min.js": "x.js", "LICENSE": "x.LICENSE"})
