@@ -5,10 +5,10 @@ SHELL := /bin/sh
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help up test chaos check docs schema bench lock clean
+.PHONY: help up test chaos check docs schema playground bench lock clean
 
 help: ## list what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 up: .venv/run ## start deployd and deploy examples/shop; ARGS="-d" and others go to `deployd up`
 	@$(BIN)/deployd up examples/shop $(ARGS)
@@ -25,6 +25,7 @@ check: .venv/dev ## formatting, lint, types, imports, and that generated files a
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m deployd.graphql.schema --check schema.graphql
+	@$(BIN)/python tools/baseline.py --check
 	@$(BIN)/python -m deployd.machines.diagram --check docs/states.md
 	@$(BIN)/python -m deployd.manifest.jsonschema --check docs/deployd.schema.json
 	@$(BIN)/python -m deployd.manifest.page --check docs/manifest.md
@@ -36,6 +37,10 @@ docs: .venv/dev schema ## write the generated pages anew
 
 schema: .venv/dev ## write schema.graphql anew
 	@$(BIN)/python -m deployd.graphql.schema > schema.graphql
+	@$(BIN)/python tools/baseline.py
+
+playground: .venv/run ## fetch what /graphql shows in a browser, where setting up could not
+	@$(BIN)/python tools/playground.py
 
 bench: .venv/bench ## measure what the README claims; ARGS go to the benchmark
 	@$(BIN)/python -m bench $(ARGS)
@@ -44,9 +49,9 @@ lock: ## resolve requirements/ anew; needs uv
 	@tools/lock
 
 clean: ## remove .venv and what tools have cached
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist tests/conformance/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp says that .venv has what its lock file names; a second `make` runs no pip.
-.venv/run .venv/dev .venv/bench: .venv/%: requirements/%.txt pyproject.toml tools/setup
+.venv/run .venv/dev .venv/bench: .venv/%: requirements/%.txt pyproject.toml tools/setup tools/playground.py
 	@tools/setup $*

@@ -1,32 +1,28 @@
-"""How large a query may be: its tokens, its depth and its aliases.
+"""How large an operation may be: tokens, depth, aliases, directives, repetitions, variables, and its cost.
 
-Fragments are measured once each, so that measuring takes time in proportion to the document, however
-often they are spread.
+In this order, and the first that is exceeded is told alone: each is cheap enough to be found out about
+what the ones before it let through.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from graphql import (
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    InlineFragmentNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    ValidationContext,
-    ValidationRule,
-)
+import msgspec
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, get_operation_ast
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import validate_document
+from strawberry.types import ExecutionContext
 
-__all__ = ["Limits"]
+from deployd.graphql.cost import LIMIT, cost_of
+from deployd.graphql.measure import too_large
 
-DEPTH = 12
-ALIASES = 30
+__all__ = ["TOKENS", "VARIABLES", "Limits"]
+
 TOKENS = 2000
+"""Words and signs of a document."""
+VARIABLES = 512 * 1024
+"""Bytes of all variables as JSON: the longest secret (64 KiB) fits, whatever its letters."""
 
 
 class Limits(SchemaExtension):
@@ -35,60 +31,42 @@ class Limits(SchemaExtension):
     def on_operation(self) -> Iterator[None]:
         """Before the document is parsed."""
         self.execution_context.parse_options["max_tokens"] = TOKENS
-        self.execution_context.validation_rules = (*self.execution_context.validation_rules, _Measure)
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """In place of strawberry's validation, which lets a RecursionError through to websockets' tasks."""
+        context = self.execution_context
+        assert context.graphql_document is not None, "it is parsed"
+        try:
+            context.pre_execution_errors = _errors(context, context.graphql_document)
+        except RecursionError as error:
+            context.pre_execution_errors = [GraphQLError("nested too deeply", original_error=error)]
         yield
 
 
-class _Size(NamedTuple):
-    depth: int
-    """Levels of fields that have fields themselves."""
-    aliases: int
+def _errors(context: ExecutionContext, document: DocumentNode) -> list[GraphQLError]:
+    if errors := list(too_large(document)):
+        return errors
+    variables = context.variables or {}
+    if len(msgspec.json.encode(variables)) > VARIABLES:
+        return [GraphQLError(f"the query has more than {VARIABLES} bytes of variables")]
+    schema = context.schema._schema  # noqa: SLF001 - strawberry offers no other way to graphql-core's
+    if errors := validate_document(schema, document, context.validation_rules):
+        return errors
+    operation = get_operation_ast(document, context.operation_name)
+    assert operation is not None, "strawberry has looked for it already"
+    cost = cost_of(schema, document, operation, variables)
+    return [_too_costly(cost, operation)] if cost > LIMIT else []
 
 
-class _Measure(ValidationRule):
-    """Refuses operations that are too deep or have too many aliases."""
-
-    context: ValidationContext
-
-    def __init__(self, context: ValidationContext) -> None:
-        super().__init__(context)
-        self._fragments = {
-            one.name.value: one
-            for one in context.document.definitions
-            if isinstance(one, FragmentDefinitionNode)
-        }
-        self._sizes: dict[str, _Size] = {}
-        for one in context.document.definitions:
-            if isinstance(one, OperationDefinitionNode):
-                size = self._measure(one.selection_set)
-                if size.depth > DEPTH:
-                    context.report_error(GraphQLError(f"the query is deeper than {DEPTH} levels", one))
-                if size.aliases > ALIASES:
-                    context.report_error(GraphQLError(f"the query has more than {ALIASES} aliases", one))
-
-    def _measure(self, selections: SelectionSetNode) -> _Size:
-        depth, aliases = 0, 0
-        for node in selections.selections:
-            match node:
-                case FieldNode(selection_set=inner, alias=alias, name=name):
-                    aliases += alias is not None
-                    if inner is None or name.value.startswith("__"):  # introspection has a rule of its own
-                        continue
-                    size = self._measure(inner)
-                    size = _Size(size.depth + 1, size.aliases)
-                case InlineFragmentNode(selection_set=inner):
-                    size = self._measure(inner)
-                case FragmentSpreadNode(name=name):
-                    size = self._fragment(name.value)
-                case _:
-                    continue
-            depth = max(depth, size.depth)
-            aliases += size.aliases
-        return _Size(depth, aliases)
-
-    def _fragment(self, name: str) -> _Size:
-        if name not in self._sizes:
-            self._sizes[name] = _Size(0, 0)  # of one that is unknown, or spreads itself: another rule says so
-            if name in self._fragments:
-                self._sizes[name] = self._measure(self._fragments[name].selection_set)
-        return self._sizes[name]
+def _too_costly(cost: int, operation: OperationDefinitionNode) -> GraphQLError:
+    return GraphQLError(
+        f"the query costs {cost}, and {LIMIT} is the most",
+        operation,
+        extensions={
+            "code": "TOO_COSTLY",
+            "cost": cost,
+            "limit": LIMIT,
+            "remedy": "Ask for less at once: a smaller `first`, or fewer lists within lists.",
+        },
+    )

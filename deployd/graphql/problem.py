@@ -9,6 +9,8 @@ from uuid import UUID
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from deployd.errors import (
     DeploydError,
@@ -28,6 +30,9 @@ __all__ = ["Problem", "attempt", "explain", "or_none", "parse_id", "take"]
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_NOT_EXECUTED = (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError)
+"""strawberry's own, of a document that lacks what was asked for."""
 
 
 @strawberry.type(description="Why a request was refused. Nothing was changed.")
@@ -96,7 +101,8 @@ def explain(error: GraphQLError) -> None:
     if isinstance(cause, RecursionError):
         error.message = "the document is nested too deeply"
         error.extensions = {"code": "BAD_REQUEST"}
-    elif cause is None or isinstance(cause, GraphQLError):  # the document or its variables are wrong
+    elif cause is None or isinstance(cause, (GraphQLError, *_NOT_EXECUTED)):  # what was sent is wrong
+        error.message = error.message or "the request has no query"
         error.extensions = {"code": "BAD_REQUEST", **(error.extensions or {})}
     elif isinstance(cause, (InputError, DriverError, PostgresUnavailable, SecretsUnreadable)):
         assert isinstance(cause, DeploydError)

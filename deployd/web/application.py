@@ -1,4 +1,4 @@
-"""The HTTP application: /graphql, uploads, /metrics, /healthz, /readyz, behind the guard."""
+"""The HTTP application: /graphql and its playground, uploads, /metrics, health, behind the guard."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from deployd.web.graphql import View
 from deployd.web.guard import LARGEST, LOOPBACK_HOSTS, UPLOADS, guard, secure
 from deployd.web.health import live, ready
 from deployd.web.metrics import metrics
+from deployd.web.playground import asset
 from deployd.web.problem import errors_as_problems
 from deployd.web.tracing import traced
 from deployd.web.uploads import receive
@@ -40,6 +41,7 @@ def application(
     view = View(api, authentication, refused)
     app.router.add_post("/graphql", view.post)
     app.router.add_get("/graphql", view.get, allow_head=False)
+    app.router.add_get("/graphql/assets/{name}", asset)
     app.router.add_post(UPLOADS, receive(api, authentication))
     app.router.add_get("/metrics", metrics(api, authentication, view.open_now))
     app.router.add_get("/healthz", live)

@@ -1,7 +1,14 @@
 """What a request has to look like before anybody reads it: its host, its origin, its content.
 
-A web page that a developer looks at can send requests to servers on the same machine. Two things stop
-it: its own origin is not ours, and a name that it makes point at us is none of our hosts.
+A web page that a developer looks at can send requests to servers on the same machine, and whoever calls
+from there may need no token. What stops it:
+
+- its own origin is not ours, and a name that it makes point at us is none of our hosts;
+- a POST has a content type that a page cannot send elsewhere without asking first (CORS), and we never agree;
+- browsers say (`Sec-Fetch-Site`) when a page of another site, or of another port, causes a request, even one
+  that has no `Origin`, such as an image's. Only a link that leads here is followed: to a page, never to data;
+- a GET that executes something (a query, never a mutation) has to be one that no page could have caused.
+  Its answer could not be read, but it would take time and its length could be measured.
 """
 
 from __future__ import annotations
@@ -15,7 +22,7 @@ from aiohttp.typedefs import Middleware
 from deployd.sources import UPLOAD_MAXIMUM
 from deployd.web.problem import Handler, answer
 
-__all__ = ["LARGEST", "LOOPBACK_HOSTS", "UPLOADS", "guard", "secure"]
+__all__ = ["LARGEST", "LOOPBACK_HOSTS", "UPLOADS", "guard", "is_unforgeable", "secure"]
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 LARGEST = 1024 * 1024  # bytes of a body or a websocket's message, but for uploads
@@ -61,6 +68,8 @@ def refuse(request: web.Request, names: frozenset[str]) -> web.Response | None:
     for origin in request.headers.getall("Origin", ()):
         if not _is_own(origin, host, names):
             return answer(403, "FOREIGN_ORIGIN", "pages of another origin may not use this server")
+    if _is_foreign(request):
+        return answer(403, "FOREIGN_ORIGIN", "pages of another origin may not use this server")
     wanted, largest = "application/json", LARGEST
     if request.path == UPLOADS:
         wanted, largest = "application/gzip", UPLOAD_MAXIMUM
@@ -79,9 +88,33 @@ def _is_own(origin: str, host: _Authority, names: frozenset[str]) -> bool:
     return other.name in names and (other.port or standard) == (host.port or standard)
 
 
+def _is_foreign(request: web.Request) -> bool:
+    """Whether a browser says that a page of another origin caused this, other than by a link."""
+    if request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
+        return False
+    return request.method != "GET" or request.headers.get("Sec-Fetch-Mode") != "navigate"
+
+
+def is_unforgeable(request: web.Request) -> bool:
+    """Whether no page of another origin can have caused this GET, in any browser.
+
+    Such a page cannot send any of these headers without a preflight request, which nobody here answers;
+    and `Sec-Fetch-Site` not at all.
+    """
+    return (
+        "Authorization" in request.headers
+        or "GraphQL-Require-Preflight" in request.headers
+        or request.content_type == "application/json"
+        or request.headers.get("Sec-Fetch-Site") == "same-origin"
+    )
+
+
 async def secure(_: web.Request, response: web.StreamResponse) -> None:
-    """Headers of every response: nothing of it is guessed at, kept, or shown inside another page."""
+    """Headers of every response: nothing of it is guessed at, kept, or shown inside another page.
+
+    The playground has a policy of its own, and its parts may be kept.
+    """
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -12,11 +12,15 @@ from typing import Any, ClassVar
 import msgspec
 from graphql import GraphQLError
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import SubscribeMessage
 
 from deployd.errors import PostgresUnavailable, Unauthenticated
 from deployd.graphql.context import Context
 
-__all__ = ["TransportHandler"]
+__all__ = ["OPERATIONS", "TransportHandler"]
+
+OPERATIONS = 100
+"""That one connection may have open at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +94,22 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
         except Exception:
             _log.exception("a websocket is closed: internal error")
             await self.websocket.close(code=4500, reason="internal error")
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """An operation; one too many ends with an error, the others go on."""
+        full = self.connection_acknowledged and len(self.operations) >= OPERATIONS
+        if full and message["id"] not in self.operations:
+            error = GraphQLError(
+                f"this connection has {OPERATIONS} operations open, and no more are let in",
+                extensions={
+                    "code": "TOO_MANY_OPERATIONS",
+                    "remedy": "Complete one, or open another connection.",
+                },
+            )
+            payload = [error.formatted]
+            await self.send_message({"id": message["id"], "type": "error", "payload": payload})
+        else:
+            await super().handle_subscribe(message)
 
     async def _authenticate_again(self) -> None:
         """A connection may outlive its token: each operation asks, as each HTTP request does."""

@@ -160,8 +160,8 @@ async def test_large_content_is_refused_whether_announced_or_not(served: Served)
     assert (await post(served, io.BytesIO(whole.encode())))[0] == 200
 
 
-async def test_queries_by_get_are_refused(served: Served) -> None:
-    async with served.session.get(f"{served.url}/graphql", params={"query": "{ version }"}) as response:
+async def test_other_methods_are_refused(served: Served) -> None:
+    async with served.session.get(f"{served.url}/graphql") as response:
         assert response.status == 405
         assert response.headers["Allow"] == "POST"
         assert "POST" in (await response.json())["message"]
@@ -169,6 +169,84 @@ async def test_queries_by_get_are_refused(served: Served) -> None:
         async with served.session.request(method, f"{served.url}/graphql") as response:
             assert response.status == 405
             assert "Access-Control-Allow-Origin" not in response.headers
+
+
+PREFLIGHTED = [
+    {"Content-Type": "application/json"},
+    {"GraphQL-Require-Preflight": "1"},
+    {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
+]
+
+# What a page of another origin can make a browser send without asking first.
+SIMPLE = [
+    {},
+    {"Accept": "application/graphql-response+json"},
+    {"Content-Type": "text/plain"},
+    {"Accept": "text/event-stream", "Cache-Control": "no-cache"},
+    {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+]
+
+
+async def get(served: Served, headers: Any, **params: str) -> tuple[int, Any]:
+    async with served.session.get(f"{served.url}/graphql", params=params, headers=headers) as response:
+        return response.status, await response.json()
+
+
+async def test_a_query_by_get_has_to_be_one_that_no_page_could_cause(served: Served) -> None:
+    for headers in PREFLIGHTED:
+        status, answer = await get(served, headers, query="{ version }")
+        assert status == 200
+        assert answer["data"]["version"]
+    for headers in SIMPLE:
+        status, answer = await get(served, headers, query="{ version }")
+        assert (status, answer["code"]) == (403, "FORGEABLE"), headers
+    status, answer = await get(served, {"Authorization": "Bearer wrong"}, query="{ version }")
+    assert (status, answer["code"]) == (401, "UNAUTHENTICATED")
+
+
+async def test_mutations_need_a_post(served: Served) -> None:
+    mutation = 'mutation { createWorld(name: "other") { __typename } }'
+    status, answer = await get(served, PREFLIGHTED[0], query=mutation)
+    assert (status, answer["code"]) == (405, "METHOD_NOT_ALLOWED")
+    events = PREFLIGHTED[0] | {"Accept": "text/event-stream"}
+    async with served.session.get(
+        f"{served.url}/graphql", params={"query": mutation}, headers=events
+    ) as response:
+        assert "mutations are not allowed" in await response.text()
+    assert await served.data('{ world(name: "other") { name } }') == {"world": None}
+
+
+async def test_what_a_browser_says_of_a_foreign_page_is_believed(served: Served) -> None:
+    for site in ("cross-site", "same-site", "nonsense"):
+        for mode in ("no-cors", "cors", "websocket"):
+            status, answer = await get(served, {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode})
+            assert (status, answer["code"]) == (403, "FOREIGN_ORIGIN")
+        assert (await post(served, **{"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"}))[0] == 403
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
+    async with served.session.get(
+        f"{served.url}/graphql", params={"query": "{ version }"}, headers=link
+    ) as response:
+        assert response.status == 200
+        assert response.content_type == "text/html", "a link shows the page, and executes nothing"
+    assert (await post(served, **{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}))[0] == 200
+
+
+NO_OPERATIONS = [
+    {"query": ""},
+    {"query": "{ version }", "variables": "[]"},
+    {"query": "{ version }", "variables": "{"},
+    {"query": "{ version }", "extensions": "1"},
+]
+
+
+async def test_addresses_that_are_no_query_are_told_so(served: Served) -> None:
+    for params in NO_OPERATIONS:
+        status, answer = await get(served, PREFLIGHTED[0], **params)
+        assert (status, answer["code"]) == (400, "BAD_REQUEST"), params
+    twice = f"{served.url}/graphql?query=%7Bversion%7D&query=%7Bversion%7D"
+    async with served.session.get(twice, headers=PREFLIGHTED[0]) as response:
+        assert response.status == 400
+        assert "2 times" in (await response.json())["message"]
 
 
 async def test_what_is_nowhere_is_a_problem_too(served: Served) -> None:
