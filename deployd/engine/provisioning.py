@@ -18,7 +18,7 @@ from deployd.machines import RUNNERS
 from deployd.model.actor import ENGINE
 from deployd.model.facts import DeploymentFacts, ResourceFacts
 from deployd.model.machine import Machine
-from deployd.model.reason import Reason
+from deployd.model.reason import Fault, Reason, Subject, SubjectKind
 from deployd.model.spec import ResourceNeed, ServiceSpec
 from deployd.model.state import Health, MachineKind, Ownership, ResourceState
 from deployd.store import machines
@@ -36,6 +36,8 @@ _PATIENCE = timedelta(seconds=30)
 class _Need:
     """One need of a service, with what answers it."""
 
+    key: str
+    """Of the manifest."""
     name: str
     id: UUID
     offer: Offered
@@ -59,7 +61,9 @@ async def _needs(context: Context, world_id: int, spec: ServiceSpec) -> list[_Ne
         name = need.name(spec.name, key)
         living = await machines.get_named(context.db, world_id, MachineKind.RESOURCE, name)
         resource_id = await id_of(context, world_id, MachineKind.RESOURCE, name)
-        found.append(_Need(name, resource_id, there[need.slug], _settings(there[need.slug], need), living))
+        found.append(
+            _Need(key, name, resource_id, there[need.slug], _settings(there[need.slug], need), living)
+        )
     return found
 
 
@@ -80,7 +84,7 @@ async def planned(
     try:
         needs = await _needs(context, world_id, spec)
     except Unsupported as error:
-        return [], [Reason(error.code, error.message, remedy=error.remedy)]
+        return [], [Reason(error.code, error.message, remedy=error.remedy, key="resources")]
     for need in needs:
         slug = need.offer.definition.slug
         if need.living is None:
@@ -94,7 +98,7 @@ async def planned(
             remedy = (
                 "Give the new one another name; the data stays in the old one until you delete it by name."
             )
-            refusals.append(Reason("RESOURCE_DIFFERS", summary, remedy=remedy))
+            refusals.append(Reason("RESOURCE_DIFFERS", summary, remedy=remedy, key=f"resources.{need.key}"))
         elif facts.settings != need.settings:
             changed = [name for name, value in need.settings.items() if facts.settings.get(name) != value]
             lines.append(f"change resource {need.name}: {', '.join(changed)}")
@@ -185,6 +189,9 @@ def _failed(facts: DeploymentFacts, need: _Need, there: ResourceFacts) -> Go:
         f"resource {need.name} could not be provided" + (f": {why.summary}" if why else ""),
         evidence=why.evidence if why else "",
         remedy=why.remedy if why else "Deploy again once it does well.",
+        fault=why.fault if why else Fault.FAILED,
+        key=f"resources.{need.key}",
+        subject=Subject(SubjectKind.RESOURCE, need.name),
     )
     return Go("fail", facts=replace(facts, reason=reason), reason=reason)
 
