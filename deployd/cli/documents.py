@@ -28,11 +28,13 @@ __all__ = [
     "TRANSITIONS",
     "UNSET_SECRET",
     "VERSION",
+    "WHY",
+    "WHY_NAMED",
     "WORLD",
     "WORLDS",
 ]
 
-_REASON = "{ code summary evidence remedy fault }"
+_REASON = "{ code summary evidence remedy fault subject { kind name } where }"
 _PROBLEM = "... on Problem { code message remedy evidence }"
 _DEPLOYMENT = f"""{{
   id service serviceId changeId state finished purpose requestedBy requestedAt address url
@@ -137,6 +139,18 @@ ROLLBACK = f"""mutation Rollback($world: String!, $service: String!, $release: I
   rollback(world: $world, service: $service, release: $release) {{
     __typename ... on Service {{ id name }} {_PROBLEM}
   }}
+}}"""
+
+_WHY = f"""{{
+  subject {{ kind name }} verdict summary since meanwhile meanwhileSince next nextAt deadlineAt directory
+  steps {{ subject {{ kind name }} summary since reason {_REASON} }}
+}}"""
+
+WHY = f"query Why($id: ID!) {{ why(id: $id) {_WHY} }}"
+
+WHY_NAMED = f"""query WhyNamed($world: String!, $name: String!) {{
+  service(world: $world, name: $name) {{ why {_WHY} }}
+  resource(world: $world, name: $name) {{ why {_WHY} }}
 }}"""
 
 _KEPT = "{ name setAt setBy services }"

@@ -13,6 +13,7 @@ from deployd.errors import Conflict, InputError
 from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, is_final
+from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id
 from deployd.graphql.scalars import ChangeState
@@ -89,6 +90,10 @@ class Change(MachineAnswer):
     def project(cls, machine: Machine, world: str) -> Self:
         """The machine as this type."""
         return cls.of(machine)
+
+    @resolved(description="Why it is as it is, from what was asked for to the root cause.")
+    async def why(self, info: Info) -> Explanation:
+        return await Explanation.found(info.context, self.machine)
 
     @resolved(description="The deployments that it made, in the order of its plan.")
     async def deployments(self, info: Info) -> list[Deployment]:

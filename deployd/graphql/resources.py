@@ -11,6 +11,7 @@ import strawberry
 from deployd.errors import InputError
 from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Info
+from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.problem import Problem, attempt, or_none
 from deployd.graphql.scalars import Health, Ownership, ResourceState
@@ -69,6 +70,10 @@ class Resource(MachineAnswer):
     def project(cls, machine: Machine, world: str) -> Self:
         """The machine as this type."""
         return cls.of(machine, world)
+
+    @resolved(description="Why it is as it is, from what was asked for to the root cause.")
+    async def why(self, info: Info) -> Explanation:
+        return await Explanation.found(info.context, self.machine)
 
     @resolved(description="The names of the services that have it.")
     async def services(self, info: Info) -> list[str]:

@@ -19,6 +19,7 @@ from deployd.graphql.audit import AuditQuery
 from deployd.graphql.changes import ChangeMutation, ChangeQuery
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import DeploymentQuery, DeploymentSubscription
+from deployd.graphql.explanations import ExplanationQuery
 from deployd.graphql.fields import resolved
 from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
@@ -47,6 +48,7 @@ class Query(
     SecretQuery,
     AccessQuery,
     AuditQuery,
+    ExplanationQuery,
 ):
     """All roots that ask."""
 
