@@ -54,7 +54,7 @@ def error_block(what: str, evidence: str = "", remedy: str = "", where: str | No
     """One plain block: what failed, the evidence indented, the place in the source, what to do."""
     lines = [clean(line) for line in what.splitlines() or [""]]
     lines += [f"    {clean(line)}".rstrip() for line in evidence.strip("\n").splitlines()]
-    if where:
+    if where and not any(where in line for line in lines):
         lines.append(f"at {clean(where)}")
     if remedy:
         first, *others = (clean(line) for line in remedy.splitlines())

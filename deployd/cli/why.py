@@ -15,7 +15,7 @@ from deployd.cli.options import Options
 from deployd.cli.progress import word
 from deployd.cli.render import age, duration
 from deployd.cli.session import client_of, console_of
-from deployd.cli.terminal import Console, clean
+from deployd.cli.terminal import Console, cells, clean, cut
 from deployd.errors import NotFound
 
 __all__ = ["quoted", "why"]
@@ -61,18 +61,26 @@ def tell(console: Console, found: Json, now: datetime, *, quotes: bool) -> None:
     width = console.size()[0] if console.live else None
     verdict = word(found["verdict"])
     mark, style = _MARKS[verdict]
-    since = f"(for {age(found['since'], now)})"
-    console.say(f"{console.paint(mark, style)} {console.paint(clean(found['summary']), 'bold')} {since}")
+    _headed(
+        console,
+        f"{console.paint(mark, style)} ",
+        found["summary"],
+        f"(for {age(found['since'], now)})",
+        width,
+    )
     directory = found["directory"] if quotes else None
-    root = next((one for one in reversed(found["steps"]) if one["reason"]), None)
-    for depth, step in enumerate(found["steps"]):
-        lead = "  " * depth + "└ "
-        when = console.paint(f"({age(step['since'], now)} ago)", "dim")
-        for number, line in enumerate(_wrapped(step["summary"], width, len(lead) + 12)):
-            console.say(f"{lead if not number else ' ' * len(lead)}{line}{f' {when}' if not number else ''}")
+    steps = found["steps"]
+    root = next((one for one in reversed(steps) if one["reason"]), None)
+    asked = steps and steps[0]["subject"] == found["subject"]  # what the first line says of it is enough
+    for depth, step in enumerate(steps, 0 if asked else 1):
+        lead = "  " * depth
+        if depth:
+            _headed(console, f"{lead[2:]}└ ", step["summary"], f"({age(step['since'], now)} ago)", width)
         reason = step["reason"]
-        if reason is not None and (step is root or reason["code"] != root["reason"]["code"]):
-            _tell_reason(console, reason, " " * len(lead), width, directory if step is root else None)
+        same = root is not None and reason is not None and reason["code"] == root["reason"]["code"]
+        if reason is not None and (step is root or not same):
+            until = datetime.fromisoformat(step["since"])
+            _tell_reason(console, reason, f"{lead}  ", width, directory if step is root else None, until)
     remedy = root["reason"]["remedy"] if root is not None else ""
     for name, text in (
         ("what to do", remedy),
@@ -83,7 +91,17 @@ def tell(console: Console, found: Json, now: datetime, *, quotes: bool) -> None:
             _labelled(console, name, text, width)
 
 
-def _tell_reason(console: Console, reason: Json, lead: str, width: int | None, directory: str | None) -> None:
+def _headed(console: Console, lead: str, text: str, when: str, width: int | None) -> None:
+    """A line, and where that is too long more of them; its time ends the last."""
+    first, *others = _wrapped(f"{text} {when}", width, 2)
+    for number, line in enumerate([first, *others]):
+        indent = " " * cells(lead) if number else lead
+        console.say(f"{indent}{line.replace(when, console.paint(when, 'dim'))}")
+
+
+def _tell_reason(
+    console: Console, reason: Json, lead: str, width: int | None, directory: str | None, until: datetime
+) -> None:
     text = f"{reason['summary']} [{reason['code']}]"
     for line in _wrapped(text, width, len(lead)):
         console.say(f"{lead}{console.paint(line, 'red')}")
@@ -92,18 +110,22 @@ def _tell_reason(console: Console, reason: Json, lead: str, width: int | None, d
             console.say(f"{lead}    {part}")
     if reason["where"]:
         console.say(f"{lead}at {reason['where']}")
-        if directory is not None and (line := quoted(Path(directory), reason["where"])) is not None:
-            console.say(console.paint(f"{lead}    {line}", "dim"))
+        if directory is not None and (quote := quoted(Path(directory), reason["where"], until)):
+            console.say(
+                console.paint(cut(f"{lead}    {quote}", width) if width else f"{lead}    {quote}", "dim")
+            )
 
 
-def quoted(directory: Path, where: str) -> str | None:
-    """The line that a place names, as it is now: `4 │ run: python -m cart`; None where it is not there."""
+def quoted(directory: Path, where: str, until: datetime) -> str | None:
+    """The line that a place names: `4 │ run: python -m cart`; None where it is gone, or edited since."""
     found = _PLACE.fullmatch(where)
     if found is None:
         return None
     file, number = directory / found["file"], int(found["line"])
     try:
         if not file.resolve().is_relative_to(directory.resolve()) or file.stat().st_size > _LARGEST:
+            return None
+        if file.stat().st_mtime > until.timestamp():
             return None
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -112,23 +134,23 @@ def quoted(directory: Path, where: str) -> str | None:
 
 
 def _labelled(console: Console, name: str, text: str, width: int | None) -> None:
-    first, *others = [
-        part for line in text.splitlines() for part in _wrapped(line, width, 4 if width else 0, len(name) + 2)
-    ]
-    console.say(f"{console.paint(f'{name}:', 'bold')} {first}")
+    first, *others = _wrapped(f"{name}: {text}", width, 4)
+    console.say(first.replace(f"{name}:", console.paint(f"{name}:", "bold"), 1))
     for line in others:
         console.say(f"    {line}")
 
 
-def _wrapped(text: str, width: int | None, indent: int, first: int = 0) -> list[str]:
-    """Lines that fit behind an indent; the `first` with more before it. As it is where nobody looks."""
-    text = clean(text)
+def _wrapped(text: str, width: int | None, indent: int) -> list[str]:
+    """Lines that fit behind an indent; as they are where nobody looks."""
+    lines = [clean(one) for one in text.splitlines()] or [""]
     if width is None:
-        return [text]
+        return lines
     room = max(20, width - indent)
-    filler = "\0" * max(0, first - indent)
-    lines = wrap(filler + text, room, break_long_words=False, break_on_hyphens=False, drop_whitespace=True)
-    return [one.replace("\0", "") for one in lines] or [""]
+    return [
+        part
+        for line in lines
+        for part in wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
+    ]
 
 
 def _meanwhile(found: Json, now: datetime) -> str:

@@ -41,9 +41,9 @@ def described(machine: Machine, moment: Moment) -> str:
             back = " and was rolled back" if machine.state == DeploymentState.ROLLED_BACK else ""
             return f"{what} of {facts.service}: {how}{at}{back}"
         case ChangeFacts() as facts:
-            what = "end the world" if facts.purpose == "retire" else f"deploy {facts.source.shown}"
+            what = "end of the world" if facts.purpose == "retire" else f"deploy of {facts.source.shown}"
             how = {ChangeState.PARTLY: "done in part"}.get(ChangeState(machine.state), state)
-            return f"{facts.requested_by} asked to {what}: {how}"
+            return f"{what}: {how}; asked for by {facts.requested_by}"
         case ResourceFacts() as facts:
             ready = machine.state == ResourceState.READY
             return f"resource {facts.name} ({facts.slug}): {facts.health.value.lower() if ready else state}"
