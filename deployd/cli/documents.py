@@ -143,7 +143,7 @@ ROLLBACK = f"""mutation Rollback($world: String!, $service: String!, $release: I
 
 _WHY = f"""{{
   subject {{ kind name }} verdict summary since meanwhile meanwhileSince next nextAt deadlineAt directory
-  steps {{ subject {{ kind name }} summary since reason {_REASON} }}
+  cause {_REASON} steps {{ subject {{ kind name }} summary since reason {_REASON} }}
 }}"""
 
 WHY = f"query Why($id: ID!) {{ why(id: $id) {_WHY} }}"

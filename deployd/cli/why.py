@@ -70,18 +70,19 @@ def tell(console: Console, found: Json, now: datetime, *, quotes: bool) -> None:
     )
     directory = found["directory"] if quotes else None
     steps = found["steps"]
-    root = next((one for one in reversed(steps) if one["reason"]), None)
+    cause = found["cause"]
+    root = next((one for one in reversed(steps) if cause and one["reason"] == cause), None)
     asked = steps and steps[0]["subject"] == found["subject"]  # what the first line says of it is enough
     for depth, step in enumerate(steps, 0 if asked else 1):
         lead = "  " * depth
         if depth:
             _headed(console, f"{lead[2:]}└ ", step["summary"], f"({age(step['since'], now)} ago)", width)
         reason = step["reason"]
-        same = root is not None and reason is not None and reason["code"] == root["reason"]["code"]
+        same = cause and reason and reason["code"] == cause["code"]
         if reason is not None and (step is root or not same):
             until = datetime.fromisoformat(step["since"])
             _tell_reason(console, reason, f"{lead}  ", width, directory if step is root else None, until)
-    remedy = root["reason"]["remedy"] if root is not None else ""
+    remedy = cause["remedy"] if cause else ""
     for name, text in (
         ("what to do", remedy),
         ("meanwhile", _meanwhile(found, now)),

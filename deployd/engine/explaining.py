@@ -1,6 +1,6 @@
 """Why something is as it is: the chain from what somebody asked for to the root cause. Changes nothing.
 
-The last step of an explanation that has a reason is the root cause; those before lead to it.
+Every step leads to the next one; the last of them that says why is the root cause.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from uuid import UUID
 
 from deployd.engine.awaiting import next_of
 from deployd.engine.telling import described, subject_of
+from deployd.model.code import CODES
 from deployd.model.facts import ChangeFacts, DeploymentFacts, ResourceFacts, ServiceFacts
 from deployd.model.machine import Machine
 from deployd.model.reason import Reason, Subject, SubjectKind
@@ -58,6 +59,8 @@ class Explanation:
     summary: str
     since: datetime
     steps: tuple[Step, ...]
+    cause: Reason | None = None
+    """The root cause: what the last step says that is more than news."""
     meanwhile: str = ""
     """What serves in the meantime; empty: that is no question here."""
     meanwhile_since: datetime | None = None
@@ -93,6 +96,7 @@ async def explain(db: Database, machine: Machine) -> Explanation:
         described(machine, mine),
         mine.since,
         steps,
+        _cause(steps),
         serving,
         made,
         next=then.what if then else "",
@@ -100,6 +104,13 @@ async def explain(db: Database, machine: Machine) -> Explanation:
         deadline_at=then.deadline_at if then else None,
         directory=_directory(chain or [machine]),
     )
+
+
+def _cause(steps: Sequence[Step]) -> Reason | None:
+    """The last that is more than news; else the last."""
+    said = [one.reason for one in reversed(steps) if one.reason is not None]
+    wrong = (one for one in said if one.code not in CODES or CODES[one.code].fault is not None)
+    return next(wrong, said[0] if said else None)
 
 
 async def _chain(db: Database, machine: Machine) -> tuple[list[Machine], Verdict]:

@@ -47,8 +47,10 @@ class Explanation:
     summary: str = strawberry.field(description="How it stands, in one line.")
     since: datetime = strawberry.field(description="Since when it stands so.")
     steps: list[ExplanationStep] = strawberry.field(
-        description="From what was asked for to the root cause, which the last one with a reason is; none"
-        " where it is well."
+        description="From what was asked for to the root cause; none where it is well."
+    )
+    cause: Reason | None = strawberry.field(
+        description="The root cause: what the last step says that is more than news."
     )
     meanwhile: str | None = strawberry.field(description="What serves meanwhile, in one line.")
     meanwhile_since: datetime | None = strawberry.field(description="When the release that serves was made.")
@@ -71,6 +73,7 @@ class Explanation:
             summary=one.summary,
             since=one.since,
             steps=[ExplanationStep.of(step) for step in one.steps],
+            cause=Reason.of(one.cause),
             meanwhile=one.meanwhile or None,
             meanwhile_since=one.meanwhile_since,
             next=one.next or None,
