@@ -28,6 +28,7 @@ line is the message when none is given.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 __all__ = [
@@ -87,6 +88,12 @@ class ManifestError(InputError):
         """`problems`: one line each, `file:line:column: path: what is wrong, what would be right`."""
         super().__init__("\n".join(problems), remedy="Mend these places and deploy again.")
         self.problems = problems
+
+    @property
+    def where(self) -> str | None:
+        """`file:line:column` of the first."""
+        found = re.match(r"[^\n]*?:[0-9]+:[0-9]+(?=: )", self.problems[0]) if self.problems else None
+        return found and found.group()
 
 
 class NotFound(InputError):

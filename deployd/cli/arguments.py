@@ -136,6 +136,18 @@ def _deploying(verb: Verb) -> None:
 def _looking(verb: Verb) -> None:
     status = verb("status", "looking:status", "show the world's services, or one in detail")
     status.add_argument("service", nargs="?", metavar="SERVICE")
+    why = verb(
+        "why",
+        "why:why",
+        "say why something is as it is: what failed, where, and what to do",
+        "Says how a service, a resource or whatever has the id stands: the chain from what was asked for to"
+        " the root cause, with its evidence; what to do, what serves meanwhile, and what comes next.",
+    )
+    why.add_argument("id", metavar="SERVICE|ID", help="a service, a resource, or an id")
+    explain = verb("explain", "explain:explain", "say what a code or a key of deployd.yaml means")
+    explain.add_argument(
+        "what", metavar="CODE|KEY", help="such as CRASH_LOOP, NOT_FOUND, services.cart.rollout, rollout.steps"
+    )
     history = verb("history", "looking:history", "show a service's deployments, newest first")
     history.add_argument("service", metavar="SERVICE")
     history.add_argument("-n", "--limit", type=_count, default=20, metavar="N", help="how many at most (20)")

@@ -37,11 +37,13 @@ __all__ = [
     "UNSET_SECRET",
     "UPDATE_RESOURCE",
     "VERSION",
+    "WHY",
+    "WHY_NAMED",
     "WORLD",
     "WORLDS",
 ]
 
-_REASON = "{ code summary evidence remedy fault }"
+_REASON = "{ code summary evidence remedy fault subject { kind name } where }"
 _PROBLEM = "... on Problem { code message remedy evidence }"
 _DEPLOYMENT = f"""{{
   id service serviceId changeId state finished purpose requestedBy requestedAt address url
@@ -190,6 +192,18 @@ SCALE = f"""mutation Scale($world: String!, $service: String!, $copies: Int!) {{
   scale(world: $world, service: $service, copies: $copies) {{
     __typename ... on Service {{ id name }} {_PROBLEM}
   }}
+}}"""
+
+_WHY = f"""{{
+  subject {{ kind name }} verdict summary since meanwhile meanwhileSince next nextAt deadlineAt directory
+  cause {_REASON} steps {{ subject {{ kind name }} summary since reason {_REASON} }}
+}}"""
+
+WHY = f"query Why($id: ID!) {{ why(id: $id) {_WHY} }}"
+
+WHY_NAMED = f"""query WhyNamed($world: String!, $name: String!) {{
+  service(world: $world, name: $name) {{ why {_WHY} }}
+  resource(world: $world, name: $name) {{ why {_WHY} }}
 }}"""
 
 _KEPT = "{ name setAt setBy services }"

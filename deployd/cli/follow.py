@@ -258,5 +258,6 @@ def conclude(console: Console, progress: Progress, *, again: bool = False) -> in
     for line in progress.held() if again else progress.left_alone():
         console.say(console.paint(line, "dim"))
     for title, reason in progress.failures():
-        console.complain(error_block(f"{title}: {reason['summary']}", reason["evidence"], reason["remedy"]))
+        what, where = f"{title}: {reason['summary']}", reason.get("where")
+        console.complain(error_block(what, reason["evidence"], reason["remedy"], where))
     return code

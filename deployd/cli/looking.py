@@ -96,12 +96,18 @@ def next_run(service: Json) -> str:
 def _trouble(service: Json) -> str:
     """Why it is not well; or, if its latest deployment failed, that."""
     if service["reason"] and word(service["health"]) not in ("healthy", "suspended"):
-        return str(service["reason"]["summary"])
+        return _placed(service["reason"])
     for latest in service["deployments"]:
         if word(latest["state"]) in BAD and latest["reason"]:
             state = word(latest["state"]).replace("_", " ")
-            return f"latest deployment {state}: {latest['reason']['summary']}"
+            return f"latest deployment {state}: {_placed(latest['reason'])}"
     return ""
+
+
+def _placed(reason: Json) -> str:
+    """In a line, where in the source first: the end of the line may be cut."""
+    where, summary = reason.get("where"), str(reason["summary"])
+    return f"{where}: {summary}" if where and not summary.startswith(where) else summary
 
 
 def _note(console: Console, text: str, width: int | None, style: str) -> None:
@@ -156,7 +162,7 @@ def _detail(console: Console, service: Json) -> None:
         if reason is not None:
             what = f"{title}{reason['summary']}"
             console.say("")
-            console.say(error_block(what, reason["evidence"], reason["remedy"]))
+            console.say(error_block(what, reason["evidence"], reason["remedy"], reason.get("where")))
 
 
 def _deploying(deployment: Json) -> str:

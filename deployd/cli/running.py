@@ -41,7 +41,9 @@ async def run(options: Options, arguments: argparse.Namespace) -> int:
     elif good:
         console.say(reason["summary"])
     else:
-        console.complain(error_block(reason["summary"], reason["evidence"], reason["remedy"]))
+        console.complain(
+            error_block(reason["summary"], reason["evidence"], reason["remedy"], reason.get("where"))
+        )
     if good:
         return ExitCode.DONE
     return ExitCode.CANCELLED if reason["code"] == "RUN_CANCELLED" else ExitCode.FAILED

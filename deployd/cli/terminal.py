@@ -53,10 +53,12 @@ def cut(text: str, width: int) -> str:
     return f"{kept}…" if width > 0 else ""
 
 
-def error_block(what: str, evidence: str = "", remedy: str = "") -> str:
-    """One plain block: what failed, the evidence indented, what to do."""
+def error_block(what: str, evidence: str = "", remedy: str = "", where: str | None = None) -> str:
+    """One plain block: what failed, the evidence indented, the place in the source, what to do."""
     lines = [clean(line) for line in what.splitlines() or [""]]
     lines += [f"    {clean(line)}".rstrip() for line in evidence.strip("\n").splitlines()]
+    if where and not any(where in line for line in lines):
+        lines.append(f"at {clean(where)}")
     if remedy:
         first, *others = (clean(line) for line in remedy.splitlines())
         lines += [f"what to do: {first}", *(f"    {line}" for line in others)]

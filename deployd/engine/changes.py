@@ -154,12 +154,7 @@ def _conclude(facts: ChangeFacts, ended: Iterable[Machine]) -> Go:
     if bad:
         summary = "; ".join(f"{_name(one)} {one.state.replace('_', ' ')}" for one in bad)
         first = bad[0].facts.reason
-        reason = Reason(
-            first.code if first else "FAILED",
-            f"{summary}: {first.summary}" if first else summary,
-            evidence=first.evidence if first else "",
-            remedy=first.remedy if first else "",
-        )
+        reason = replace(first, summary=f"{summary}: {first.summary}") if first else Reason("FAILED", summary)
         return Go("finish_partly" if good else "fail", facts=replace(facts, reason=reason), reason=reason)
     if len(good) == len(deployments):
         return Go("finish", facts=facts)

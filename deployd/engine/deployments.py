@@ -306,7 +306,8 @@ async def answer(context: Context, machine: Machine, request: Request) -> Outcom
         case "cancel" if _RUNNER.allows("cancel", machine.state):
             because = request.payload.get("because")
             summary = f"cancelled by {request.actor}" + (f" ({because})" if because else "")
-            reason = Reason(str(request.payload.get("code", "CANCELLED")), summary)
+            held = request.payload.get("code") == "HELD"
+            reason = Reason("HELD" if held else "CANCELLED", summary)
             return Go("cancel", facts=replace(facts, reason=reason), reason=reason)
         case "supersede" if _RUNNER.allows("supersede", machine.state):
             reason = Reason("SUPERSEDED", f"a newer deployment of {facts.service} took its place")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from deployd.engine.attributing import attributed, of_error
 from deployd.engine.backoff import backoff
 from deployd.engine.committer import Commit
 from deployd.engine.context import Context
@@ -100,6 +101,7 @@ class Holding:
                 return True
         else:
             outcome = Stay()
+        outcome = await attributed(self._context, self.machine, outcome)
         return await self._apply(outcome, state, actor, seen, answered=request is not None)
 
     @staticmethod
@@ -119,6 +121,9 @@ class Holding:
             evidence=last.evidence if last else "",
             remedy=last.remedy if last else "",
             fault=Fault.ERRORED,
+            key=last.key if last else None,
+            subject=last.subject if last else None,
+            where=last.where if last else None,
         )
         return Go(EXPIRE, facts=replace(self.machine.facts, reason=reason), reason=reason)
 
@@ -168,13 +173,13 @@ class Holding:
                 alarm.cancel()
 
     def _again(self, state: State, error: Exception) -> Stay:
-        reason = _reason(error, Fault.ERRORED, f"{state.name}, try {self.machine.attempt + 1}: ")
+        reason = of_error(error, Fault.ERRORED, f"{state.name}, try {self.machine.attempt + 1}: ")
         pause = backoff(self.machine.attempt + 1)
         return _Again(after=pause, facts=replace(self.machine.facts, reason=reason))
 
     def _give_up(self, state: State, error: Exception, fault: Fault) -> Outcome:
         """Fail along the table; where it has no row for that (a service keeps watch), say it and stay."""
-        reason = _reason(error, fault)
+        reason = of_error(error, fault)
         facts = replace(self.machine.facts, reason=reason)
         for trigger in _GIVE_UP:
             if RUNNERS[self.machine.kind].allows(trigger, self.machine.state):
@@ -251,11 +256,3 @@ class _Interrupted(Exception):
 
 class _Again(Stay):
     """A try that failed: the attempt counts."""
-
-
-def _reason(error: Exception, fault: Fault, prefix: str = "") -> Reason:
-    if isinstance(error, DeploydError):
-        return Reason(error.code, prefix + error.message, error.evidence, error.remedy, fault)
-    return Reason(
-        "INTERNAL", f"{prefix}{type(error).__name__}: {error}", remedy="Look into the log.", fault=fault
-    )

@@ -27,7 +27,6 @@ from deployd.store import machines, releases
 from deployd.store.commit import Post
 
 __all__ = [
-    "HELD",
     "answer_hold",
     "forbids",
     "given_up",
@@ -39,7 +38,6 @@ __all__ = [
     "told",
 ]
 
-HELD = "HELD"
 _RUNNER = RUNNERS[MachineKind.SERVICE]
 
 
@@ -83,7 +81,7 @@ def told(service: str, hold: Hold) -> str:
 def refusal(service: str, hold: Hold) -> Reason:
     """Why a deployment is refused."""
     return Reason(
-        HELD, f"service {service} is {_what(hold)}", remedy=f"Lift it: deployd hold {service} --lift"
+        "HELD", f"service {service} is {_what(hold)}", remedy=f"Lift it: deployd hold {service} --lift"
     )
 
 
@@ -163,7 +161,7 @@ async def answer_hold(context: Context, machine: Machine, request: Request) -> O
         release.fingerprint if release else "",
     )
     what = "itself" if not release else f"release {release.number}"
-    reason = Reason(HELD, f"service {facts.name}: {what} is held by {request.actor}")
+    reason = Reason("HELD", f"service {facts.name}: {what} is held by {request.actor}")
     posts = await _stop(context, machine, hold, request.actor)
     return _tell(machine, replace(facts, holds=(*rest, hold)), reason, posts)
 
@@ -179,7 +177,7 @@ async def _stop(context: Context, machine: Machine, hold: Hold, actor: str) -> t
     """What is under way against the hold is cancelled, so that the service stays at what it serves."""
     facts = _facts(machine)
     turns = [one.deployment_id for one in (facts.current, facts.next) if one is not None]
-    because = {"because": f"service {facts.name} is held", "code": HELD}
+    because = {"because": f"service {facts.name} is held", "code": "HELD"}
     return tuple(
         Post(machine.world_id, one.id, "cancel", actor, because)
         for one in await machines.list_many(context.db, machine.world_id, turns)

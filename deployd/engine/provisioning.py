@@ -19,7 +19,7 @@ from deployd.machines import RUNNERS
 from deployd.model.actor import ENGINE
 from deployd.model.facts import DeploymentFacts, ResourceFacts
 from deployd.model.machine import Machine
-from deployd.model.reason import Reason
+from deployd.model.reason import Fault, Reason, Subject, SubjectKind
 from deployd.model.spec import ResourceNeed, ServiceSpec
 from deployd.model.state import Health, MachineKind, Ownership, ResourceState
 from deployd.store import machines
@@ -37,6 +37,8 @@ _PATIENCE = timedelta(seconds=30)
 class Need:
     """One need of a service, with what answers it."""
 
+    key: str
+    """Of the manifest."""
     name: str
     id: UUID
     offer: Offered
@@ -63,7 +65,7 @@ async def needs_of(context: Context, world_id: int, spec: ServiceSpec) -> list[N
         living = await machines.get_named(context.db, world_id, MachineKind.RESOURCE, name)
         resource_id = await id_of(context, world_id, MachineKind.RESOURCE, name)
         settings = _settings(there[need.slug], need, living)
-        found.append(Need(name, resource_id, there[need.slug], settings, living, need.params))
+        found.append(Need(key, name, resource_id, there[need.slug], settings, living, need.params))
     return found
 
 
@@ -99,7 +101,8 @@ async def planned(context: Context, world_id: int, service_id: UUID, spec: Servi
     try:
         needs = await needs_of(context, world_id, spec)
     except Unsupported as error:
-        return Provisions(refusals=(Reason(error.code, error.message, remedy=error.remedy),))
+        reason = Reason(error.code, error.message, remedy=error.remedy, key="resources")
+        return Provisions(refusals=(reason,))
     for need in needs:
         slug = need.offer.definition.slug
         if need.living is None:
@@ -113,9 +116,9 @@ async def planned(context: Context, world_id: int, service_id: UUID, spec: Servi
             remedy = (
                 "Give the new one another name; the data stays in the old one until you delete it by name."
             )
-            refusals.append(Reason("RESOURCE_DIFFERS", summary, remedy=remedy))
-        elif (reason := _differs(spec, need, facts)) is not None:
-            refusals.append(reason)
+            refusals.append(Reason("RESOURCE_DIFFERS", summary, remedy=remedy, key=f"resources.{need.key}"))
+        elif (differs := _differs(spec, need, facts)) is not None:
+            refusals.append(replace(differs, key=f"resources.{need.key}"))
         elif facts.settings != need.settings:
             changed = [name for name, value in need.settings.items() if facts.settings.get(name) != value]
             if forced := await replacing(context, world_id, need):
@@ -249,6 +252,9 @@ def _failed(facts: DeploymentFacts, need: Need, there: ResourceFacts) -> Go:
         f"resource {need.name} could not be provided" + (f": {why.summary}" if why else ""),
         evidence=why.evidence if why else "",
         remedy=why.remedy if why else "Deploy again once it does well.",
+        fault=why.fault if why else Fault.FAILED,
+        key=f"resources.{need.key}",
+        subject=Subject(SubjectKind.RESOURCE, need.name),
     )
     return Go("fail", facts=replace(facts, reason=reason), reason=reason)
 

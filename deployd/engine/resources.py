@@ -252,7 +252,8 @@ def _leave(machine: Machine, user: UUID) -> Outcome:
         f"no service has resource {facts.name} any more; its data is kept",
         remedy=f"A manifest that names it gets it back. To end it: deployd resource delete {facts.name}",
     )
-    orphaned = replace(left, ownership=Ownership.ORPHANED, reason=reason)
+    failed = machine.state == ResourceState.FAILED and facts.reason is not None
+    orphaned = replace(left, ownership=Ownership.ORPHANED, reason=facts.reason if failed else reason)
     if _RUNNER.allows("report", machine.state):
         return Go("report", facts=orphaned, reason=reason)
     return Stay(facts=orphaned)

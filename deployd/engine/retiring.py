@@ -11,7 +11,7 @@ from deployd.engine.outcome import Go, Outcome, Stay
 from deployd.model.facts import ChangeFacts, ServiceFacts
 from deployd.model.machine import Machine
 from deployd.model.plan import PlanAction, PlanItem, PlanKind
-from deployd.model.reason import Reason
+from deployd.model.reason import Fault, Reason, Subject, SubjectKind
 from deployd.model.state import MachineKind, ResourceState, ServiceState
 from deployd.store import machines, worlds
 from deployd.store.commit import Post
@@ -75,6 +75,8 @@ async def follow_retirement(context: Context, machine: Machine) -> Outcome:
                 f"resource {one.name} could not be deleted" + (f": {why.summary}" if why else ""),
                 evidence=why.evidence if why else "",
                 remedy="Retire the world again once that is put right.",
+                fault=why.fault if why else Fault.FAILED,
+                subject=Subject(SubjectKind.RESOURCE, str(one.name)),
             )
             return Go("fail", facts=replace(facts, reason=reason), reason=reason)
         if one.state != ResourceState.DELETING and one.id not in facts.deleted:

@@ -56,12 +56,14 @@ def refusals(spec: ServiceSpec, supports: Supports, *, routed: bool) -> Iterator
             "ROLLOUT_NOT_HERE",
             f"service {spec.name}: `rollout: {chosen}`: {why}",
             remedy=f"Use {' or '.join(can)} in this world.",
+            key="rollout",
         )
     elif chosen == CANARY and _total(spec) > _LONGEST:
         yield Reason(
             "ROLLOUT_TOO_LONG",
             f"service {spec.name}: its canary would take {_total(spec)}",
             remedy=f"Make its steps, or their interval, less: {_LONGEST} at most.",
+            key="rollout.interval",
         )
 
 

@@ -69,7 +69,7 @@ async def refusals(context: Context, service: ServiceRef, spec: ServiceSpec) -> 
 
 
 def _impossible(spec: ServiceSpec, *, routed: bool) -> Iterator[Reason]:
-    for one in spec.routes:
+    for number, one in enumerate(spec.routes):
         if not routed or one.entrypoint != ENTRYPOINT:
             there = f"it has one, called `{ENTRYPOINT}`" if routed else "it has none"
             yield Reason(
@@ -79,12 +79,14 @@ def _impossible(spec: ServiceSpec, *, routed: bool) -> Iterator[Reason]:
                 remedy=f"Write `entrypoint: {ENTRYPOINT}`, or leave it out."
                 if routed
                 else "Deploy to a world with an entrypoint, or leave the routes out.",
+                key=f"routes[{number}]" + (".entrypoint" if routed else ""),
             )
         if scheme(spec) != "http":
             yield Reason(
                 "NOT_ROUTABLE",
                 f"service {spec.name} has routes, and its first port does not speak HTTP",
                 remedy="Name a port that speaks HTTP first, or leave the routes out.",
+                key="routes",
             )
 
 

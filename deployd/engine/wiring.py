@@ -117,7 +117,7 @@ def _missing(spec: ServiceSpec, name: str, first: str) -> Reason:
     if first.startswith("${secrets."):
         remedy = f"Set it: deployd secret set {first.removeprefix('${secrets.').removesuffix('}')}"
     summary = f"{spec.name}: {first}, which env.{name} refers to, is not there"
-    return Reason("REFERENCE_MISSING", summary, remedy=remedy)
+    return Reason("REFERENCE_MISSING", summary, remedy=remedy, key=f"env.{name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from deployd.errors import Conflict, InputError
 from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, is_final
+from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.plans import PlanItem
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id
@@ -99,6 +100,10 @@ class Change(MachineAnswer):
     )
     async def plan_items(self, info: Info) -> list[PlanItem]:
         return [PlanItem.of(one) for one in _facts(self.machine).items]
+
+    @resolved(description="Why it is as it is, from what was asked for to the root cause.")
+    async def why(self, info: Info) -> Explanation:
+        return await Explanation.found(info.context, self.machine)
 
     @resolved(description="The deployments that it made, in the order of its plan.")
     async def deployments(self, info: Info) -> list[Deployment]:

@@ -15,6 +15,7 @@ from deployd.errors import NotFound
 from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
+from deployd.graphql.explanations import Explanation
 from deployd.graphql.feed import BATCH, check_cursor, follow
 from deployd.graphql.fields import resolved, subscription
 from deployd.graphql.problem import or_none, parse_id
@@ -131,6 +132,10 @@ class Deployment(MachineAnswer):
     def project(cls, machine: Machine, world: str) -> Self:
         """The machine as this type."""
         return cls.of(machine)
+
+    @resolved(description="Why it is as it is, from what was asked for to the root cause.")
+    async def why(self, info: Info) -> Explanation:
+        return await Explanation.found(info.context, self.machine)
 
     @resolved(description="Its release; null until that is made.")
     async def release(self, info: Info) -> Release | None:

@@ -14,6 +14,7 @@ from deployd.engine.infrastructure import is_name
 from deployd.errors import Conflict, InputError, NotFound, Unsupported
 from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Info
+from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.problem import Problem, attempt, or_none
 from deployd.graphql.scalars import Health, Ownership, ResourceState
@@ -99,6 +100,10 @@ class Resource(MachineAnswer):
     def project(cls, machine: Machine, world: str) -> Self:
         """The machine as this type."""
         return cls.of(machine, world)
+
+    @resolved(description="Why it is as it is, from what was asked for to the root cause.")
+    async def why(self, info: Info) -> Explanation:
+        return await Explanation.found(info.context, self.machine)
 
     @resolved(description="The names of the services that have it.")
     async def services(self, info: Info) -> list[str]:

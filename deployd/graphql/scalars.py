@@ -12,11 +12,12 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from deployd.access.policy import Action
+from deployd.engine.explaining import Verdict
 from deployd.model.actor import Role
 from deployd.model.audit import Outcome
 from deployd.model.finding import Level
 from deployd.model.plan import PlanAction, PlanKind
-from deployd.model.reason import Fault
+from deployd.model.reason import Fault, SubjectKind
 from deployd.model.state import (
     ChangeState,
     DeploymentState,
@@ -43,6 +44,8 @@ __all__ = [
     "ResourceState",
     "Role",
     "ServiceState",
+    "SubjectKind",
+    "Verdict",
 ]
 
 E = TypeVar("E", bound=StrEnum)
@@ -76,6 +79,29 @@ def _describe(enum: type[E], description: str, values: Mapping[E, str]) -> type[
         value.description = values[enum[value.name]]
     return enum
 
+
+_describe(
+    SubjectKind,
+    "What a reason is about.",
+    {
+        SubjectKind.WORLD: "A world, by its name.",
+        SubjectKind.SERVICE: "A service, by its name.",
+        SubjectKind.DEPLOYMENT: "A deployment, by its id.",
+        SubjectKind.CHANGE: "A change, by its id.",
+        SubjectKind.RESOURCE: "A resource, by its name.",
+        SubjectKind.RUN: "A run of a service with a schedule, by the service's name.",
+    },
+)
+
+_describe(
+    Verdict,
+    "How something is, in a word.",
+    {
+        Verdict.WELL: "As it should be.",
+        Verdict.WORKING: "On its way, or waiting.",
+        Verdict.UNWELL: "It failed, or is not as it should be.",
+    },
+)
 
 _describe(
     MachineKind,

@@ -20,6 +20,7 @@ from deployd.graphql.changes import ChangeMutation, ChangeQuery
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import DeploymentQuery, DeploymentSubscription
 from deployd.graphql.doctor import DoctorQuery
+from deployd.graphql.explanations import ExplanationQuery
 from deployd.graphql.fields import resolved
 from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
@@ -51,6 +52,7 @@ class Query(
     AccessQuery,
     AuditQuery,
     DoctorQuery,
+    ExplanationQuery,
 ):
     """All roots that ask."""
 

@@ -13,6 +13,7 @@ from deployd.errors import InputError, NotFound
 from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment, Release, load_release
+from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.holds import Hold
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id, take
@@ -101,6 +102,10 @@ class Service(MachineAnswer):
     def project(cls, machine: Machine, world: str) -> Self:
         """The machine as this type."""
         return cls.of(machine, world)
+
+    @resolved(description="Why it is as it is, from what was asked for to the root cause.")
+    async def why(self, info: Info) -> Explanation:
+        return await Explanation.found(info.context, self.machine)
 
     @resolved(description="The release that it serves.")
     async def serving(self, info: Info) -> Release | None:

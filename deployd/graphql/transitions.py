@@ -14,12 +14,12 @@ from deployd.graphql.cursor import Cursor
 from deployd.graphql.feed import BATCH, check_cursor, follow
 from deployd.graphql.fields import resolved, subscription
 from deployd.graphql.problem import take
-from deployd.graphql.scalars import CursorText, Fault, MachineKind
+from deployd.graphql.scalars import CursorText, Fault, MachineKind, SubjectKind
 from deployd.model import machine as model
 from deployd.model import reason
 from deployd.store import transitions, worlds
 
-__all__ = ["Reason", "Transition", "TransitionBatch", "TransitionQuery", "TransitionSubscription"]
+__all__ = ["Reason", "Subject", "Transition", "TransitionBatch", "TransitionQuery", "TransitionSubscription"]
 
 PAGE = 1000  # transitions at most in one answer
 
@@ -27,6 +27,19 @@ After = Annotated[
     CursorText | None, strawberry.argument(description="Read on behind this cursor of the same world.")
 ]
 WorldName = Annotated[str, strawberry.argument(description="The world's name.")]
+
+
+@strawberry.type(description="The object that something is said about.")
+class Subject:
+    """The model's Subject."""
+
+    kind: SubjectKind = strawberry.field(description="What it is.")
+    name: str = strawberry.field(description="Its name, or the id of what has none.")
+
+    @classmethod
+    def of(cls, one: reason.Subject) -> Self:
+        """As it is."""
+        return cls(kind=one.kind, name=one.name)
 
 
 @strawberry.type(description="Why something is as it is.")
@@ -40,6 +53,15 @@ class Reason:
     )
     remedy: str = strawberry.field(description="What to do about it, in the imperative; may be empty.")
     fault: Fault = strawberry.field(description="Who said no.")
+    subject: Subject | None = strawberry.field(
+        description="The object that it is about; null in what an older version recorded."
+    )
+    where: str | None = strawberry.field(
+        description="Where the source asks for it: `deployd.yaml:7:5`, `cart/Dockerfile:3`; or null."
+    )
+    key: str | None = strawberry.field(
+        description="The manifest's key that it is about, below its service: `env.KEY`; or null."
+    )
 
     @classmethod
     def of(cls, one: reason.Reason | None) -> Self | None:
@@ -47,7 +69,14 @@ class Reason:
         if one is None:
             return None
         return cls(
-            code=one.code, summary=one.summary, evidence=one.evidence, remedy=one.remedy, fault=one.fault
+            code=one.code,
+            summary=one.summary,
+            evidence=one.evidence,
+            remedy=one.remedy,
+            fault=one.fault,
+            subject=None if one.subject is None else Subject.of(one.subject),
+            where=one.where,
+            key=one.key,
         )
 
 

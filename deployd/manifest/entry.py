@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import yaml
@@ -40,6 +41,19 @@ class Entry:
         """Where it is written, for people: `deployd.yaml:7:5`."""
         node, _ = self._find(where)
         return self.reader.problems.place(*place(node))
+
+    def place(self, key: str) -> str | None:
+        """The same of a path below the service (`env.KEY`, `routes[0].host`; empty: all of it).
+
+        Where it is not there, of what is said around it; None where nothing but the service is.
+        """
+        parts = re.findall(r"\[[0-9]+\]|[^.\[]+", key)
+        for depth in range(len(parts), 0 if parts else -1, -1):
+            path = self.path + "".join(one if one.startswith("[") else f".{one}" for one in parts[:depth])
+            node = self.reader.names.get(path) or self.reader.values.get(path)
+            if node is not None:
+                return self.reader.problems.place(*place(node))
+        return None
 
     def overrides(self, where: Where) -> bool:
         """Whether the world says it rather than the service."""

@@ -28,6 +28,12 @@ class Manifest:
     services: Mapping[str, ServiceSpec]
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
     """By service: the file that describes it, from the root of the tree."""
+    entries: Mapping[str, Entry] = field(default_factory=dict, compare=False, repr=False)
+    """By service: where it is read from; its specification has no places."""
+
+    def place(self, service: str, key: str) -> str | None:
+        """Where a key of a service is said, as `deployd.yaml:7:5`; None where it is not."""
+        return self.entries[service].place(key) if service in self.entries else None
 
 
 def parse(
@@ -146,7 +152,9 @@ def finish(
     if any(problems.values()):
         raise ManifestError(tuple(line for file in sorted(problems) for line in problems[file]))
     files = {name: draft.file for draft in drafts for name in draft.entries}
-    return Manifest({entry.name: entry.spec for entry in entries}, files)
+    return Manifest(
+        {entry.name: entry.spec for entry in entries}, files, {entry.name: entry for entry in entries}
+    )
 
 
 def within(drafts: Sequence[Draft], world: str | None) -> list[Entry]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["Fault", "Reason"]
+__all__ = ["Fault", "Reason", "Subject", "SubjectKind"]
 
 
 class Fault(StrEnum):
@@ -13,6 +13,26 @@ class Fault(StrEnum):
 
     FAILED = "failed"
     ERRORED = "errored"
+
+
+class SubjectKind(StrEnum):
+    """What a reason can be about."""
+
+    WORLD = "world"
+    SERVICE = "service"
+    DEPLOYMENT = "deployment"
+    CHANGE = "change"
+    RESOURCE = "resource"
+    RUN = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The object that a reason is about."""
+
+    kind: SubjectKind
+    name: str
+    """By which people ask for it: a name, or the id of what has none (a deployment, a change)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +48,10 @@ class Reason:
     remedy: str = ""
     """What to do about it, in the imperative."""
     fault: Fault = Fault.FAILED
+    # What follows is found out once a machine takes the reason, so two that differ in it alone are the same.
+    key: str | None = field(default=None, compare=False)
+    """The key of the manifest that it is about, below its service: `scale`, `env.KEY`; empty: all of it."""
+    subject: Subject | None = field(default=None, compare=False)
+    """The object that it is about; every reason that a machine has says so."""
+    where: str | None = field(default=None, compare=False)
+    """`file:line:column` in the source tree (a Dockerfile: `file:line`); None where no file says it."""

@@ -68,18 +68,23 @@ def refusals(
     records: Mapping[str, Record],
 ) -> Iterator[Reason]:
     """What stands against these routes."""
-    for name in (*config.gates, *(one.gate for one in routes if one.gate is not None)):
+    asked = [
+        (one.gate, f"routes[{number}].gate") for number, one in enumerate(routes) if one.gate is not None
+    ]
+    for name, key in [*((name, None) for name in config.gates), *asked]:
         try:
             _gate(name, gates)
         except InputError as error:
-            yield Reason("UNKNOWN_GATE", error.message, remedy=error.remedy)
+            yield Reason("UNKNOWN_GATE", error.message, remedy=error.remedy, key=key)
             return
     if routes and not config.port:
         yield Reason(
             "NO_ENTRYPOINT",
             "the world's entrypoint has no port, so that no host can be routed",
             remedy="Set its `port` (DEPLOYD_ENTRYPOINT_PORT), or leave the routes out.",
+            key="routes",
         )
+    keys = {(one.host, _path(one.path)): f"routes[{number}]" for number, one in enumerate(routes)}
     for way in wanted(host, routes, gates, 0.0, None):
         owner = taken(way, service_id, (config.listen, config.port), records)
         if owner is not None:
@@ -87,4 +92,5 @@ def refusals(
                 "ROUTE_TAKEN",
                 f"{way.host}{way.path} leads to service {owner} already",
                 remedy="Choose another host or path, or retire that service first.",
+                key=keys.get((way.host, way.path)),
             )

@@ -55,13 +55,14 @@ def read_dockerfile(
         text = file.read_text(encoding="utf-8") if file.stat().st_size <= LARGEST else ""
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return (not_faithful("DOCKERFILE_MISSING", f"{shown}:1: this Dockerfile cannot be read: {why}", ""),)
+        summary = f"{shown}:1: this Dockerfile cannot be read: {why}"
+        return (not_faithful("DOCKERFILE_MISSING", summary, ""),)  # it is the manifest that names it
     try:
         instructions: tuple[Instruction, ...] = dockerfile.parse_string(text)
     except ValueError as error:
         at = re.search(r"line (\d+)", str(error))
-        summary = f"{shown}:{at[1] if at else 1}: this Dockerfile is broken: {error}"
-        return (not_faithful("DOCKERFILE_BROKEN", summary, ""),)
+        where = f"{shown}:{at[1] if at else 1}"
+        return (not_faithful("DOCKERFILE_BROKEN", f"{where}: this Dockerfile is broken: {error}", "", where),)
     escape = re.match(r"(?:#[^\n]*\n)*?#\s*escape\s*=\s*(\S)", text, re.IGNORECASE)
     stage = Stage(
         shown,

@@ -105,6 +105,7 @@ def _exited(start: Start, status: Status) -> Reason:
         summary=f"{start.name} (`{start.text}`) {how}{times}",
         evidence=last_words(status),
         remedy=remedy,
+        key="run",
     )
 
 
@@ -123,7 +124,11 @@ def _unwell(start: Start, answer: Answer, listening: tuple[int, ...]) -> Reason:
             "See what it logs, and make it answer 200 to 399 there." if start.health else "See what it logs."
         )
         return Reason(
-            "UNHEALTHY", f"{start.name} runs but does not do well: {answer.seen}", answer.seen, remedy
+            "UNHEALTHY",
+            f"{start.name} runs but does not do well: {answer.seen}",
+            answer.seen,
+            remedy,
+            key="health",
         )
     name, port = next(iter(start.ports.items()))
     told = start.told_ports.get(name)
@@ -134,4 +139,5 @@ def _unwell(start: Start, answer: Answer, listening: tuple[int, ...]) -> Reason:
         summary=f"{start.name} runs but does not listen on its port {port}{elsewhere}",
         evidence=answer.seen,
         remedy=f"Make the program listen on the port that the environment variable PORT names{fixed}.",
+        key="ports" if len(start.ports) > 1 else "port",
     )

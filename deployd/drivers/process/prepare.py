@@ -65,7 +65,7 @@ def prepare(
             f"{service.service}: scale {spec.scale.max}, but a world of processes runs one of each service"
         )
         remedy = f"Set `scale: 1` for the world {service.world}, or deploy to a world with another deployer."
-        refusals.append(Reason("SCALE_UNSUPPORTED", summary, remedy=remedy))
+        refusals.append(Reason("SCALE_UNSUPPORTED", summary, remedy=remedy, key="scale"))
     path = host_path(os.environ, user)
     recipe = _recipe(service, release, ":".join(path))
     if not isinstance(recipe, Recipe):
@@ -73,7 +73,8 @@ def prepare(
     ports = (dict(spec.ports) or recipe.ports) if task is None else {}
     if task is None and spec.health.path is not None and not ports:
         summary = f"{service.service}: health {spec.health.path} is asked over HTTP, but there is no port"
-        refusals.append(Reason("NO_PORT", summary, remedy="Add `port:` to the service in deployd.yaml."))
+        remedy = "Add `port:` to the service in deployd.yaml."
+        refusals.append(Reason("NO_PORT", summary, remedy=remedy, key="health"))
     env = service_environment(os.environ, path, str(own_home), recipe.env, release.env)
     environment = None
     if recipe.installs:
@@ -93,11 +94,13 @@ def prepare(
                 recipe = replace(recipe, command=from_line(task.command))
             except ValueError as error:
                 summary = f"{service.service}: `{task.name}: {task.command}` is no command: {error}"
-                refusals.append(Reason("BAD_COMMAND", summary, remedy="Correct it in deployd.yaml."))
+                remedy = "Correct it in deployd.yaml."
+                refusals.append(Reason("BAD_COMMAND", summary, remedy=remedy, key=task.name))
     refusals += _unreachable(service, recipe, release.tree or recipe.cwd, own_home, user)
     unknown = environment is not None and not environment.is_whole  # what it brings is not known yet
     if not refusals and recipe.command.program is not None and not unknown:
-        refusals += _program(service, recipe.command.program, recipe.cwd, env["PATH"], user)
+        program = _program(service, recipe.command.program, recipe.cwd, env["PATH"], user)
+        refusals += (replace(one, where=recipe.where) for one in program)
     if refusals:
         return Prepared(refusals=tuple(refusals))
     start = Start(
@@ -131,6 +134,7 @@ def _no_python(service: ServiceRef, path: Iterable[str]) -> Reason:
         summary,
         evidence=f"PATH={':'.join(path)}",
         remedy="Install `python3` for all users of this machine.",
+        key="build",
     )
 
 
@@ -152,12 +156,12 @@ def _recipe(service: ServiceRef, release: ReleaseSpec, path: str) -> Recipe | tu
     spec, tree = release.spec, release.tree
     if tree is None:
         summary = f"{service.service}: a world of processes needs the source tree, and this release has none"
-        return (Reason("NO_TREE", summary, remedy="Deploy from source, or to a world that runs images."),)
+        remedy = "Deploy from source, or to a world that runs images."
+        return (Reason("NO_TREE", summary, remedy=remedy, key=""),)
     if spec.run is None and spec.build is None:
         summary = f"{service.service}: there is neither `run:` nor `build:`, so nothing says what to start"
-        return (
-            Reason("NOTHING_TO_RUN", summary, remedy="Add `run: <command>` to the service in deployd.yaml."),
-        )
+        remedy = "Add `run: <command>` to the service in deployd.yaml."
+        return (Reason("NOTHING_TO_RUN", summary, remedy=remedy, key=""),)
     if spec.run is None and spec.build is not None:
         build = spec.build
         return read_dockerfile(
@@ -168,12 +172,12 @@ def _recipe(service: ServiceRef, release: ReleaseSpec, path: str) -> Recipe | tu
         summary = (
             f"{service.service}: the source tree has no folder {spec.build.context if spec.build else '.'}"
         )
-        return (Reason("CONTEXT_MISSING", summary, remedy="Correct `build:` in deployd.yaml."),)
+        return (Reason("CONTEXT_MISSING", summary, remedy="Correct `build:` in deployd.yaml.", key="build"),)
     try:
         command = from_line(spec.run or "")
     except ValueError as error:
         summary = f"{service.service}: `run: {spec.run}` is no command: {error}"
-        return (Reason("BAD_COMMAND", summary, remedy="Correct `run:` in deployd.yaml."),)
+        return (Reason("BAD_COMMAND", summary, remedy="Correct `run:` in deployd.yaml.", key="run"),)
     return Recipe(command, cwd)
 
 
@@ -217,7 +221,7 @@ def _program(service: ServiceRef, program: str, cwd: Path, path: str, user: int 
                 f"{program} is not on this machine (looked for {file})",
                 "Correct `run:` in deployd.yaml.",
             )
-        yield Reason(code, f"{service.service}: {what}", remedy=remedy)
+        yield Reason(code, f"{service.service}: {what}", remedy=remedy, key="run")
         return
     folders = [cwd / one for one in path.split(":")]
     if any(may_execute(one / program, user) for one in folders):
@@ -235,7 +239,7 @@ def _program(service: ServiceRef, program: str, cwd: Path, path: str, user: int 
             "PROGRAM_NOT_EXECUTABLE",
             f"{service.service}: {closed[0]} may not be executed by {whom}",
         )
-    yield Reason(code, summary, evidence=f"PATH={path}", remedy=remedy)
+    yield Reason(code, summary, evidence=f"PATH={path}", remedy=remedy, key="run")
 
 
 def _notes(release: ReleaseSpec) -> Iterable[str]:

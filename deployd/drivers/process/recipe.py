@@ -24,3 +24,5 @@ class Recipe:
     notes: tuple[str, ...] = ()
     installs: tuple[Install, ...] = ()
     """The packages that its program needs beside the tree."""
+    where: str | None = None
+    """`FILE:LINE` of the instruction that names the command; None where the manifest does."""

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from deployd.drivers.process.command import Command, from_argv, from_line
 from deployd.drivers.process.packages import Install, commands, is_install, read_install
@@ -16,12 +16,14 @@ from deployd.drivers.process.recipe import Recipe
 from deployd.drivers.process.words import BadWord, expand
 from deployd.model.reason import Reason
 
-__all__ = ["Instruction", "Stage", "not_faithful"]
+__all__ = ["Broken", "Instruction", "Stage", "not_faithful"]
 
 SILENT = frozenset({"LABEL", "MAINTAINER", "USER", "HEALTHCHECK", "ONBUILD"})
 COPY_FLAGS = ("--chown=", "--chmod=", "--link")
 NEEDLESS = re.compile(r"useradd|adduser|groupadd|addgroup|usermod|mkdir|chown|chmod|chgrp|true|:|echo|set")
 """Commands of a RUN on which no program in the tree depends: users, folders, rights."""
+Broken = Literal["DOCKERFILE_NOT_FAITHFUL", "DOCKERFILE_BROKEN", "DOCKERFILE_MISSING", "CONTEXT_MISSING"]
+"""The codes of what can be wrong with a Dockerfile here."""
 ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.\w+)$")
 
 
@@ -37,13 +39,15 @@ class Instruction(Protocol):
     heredocs: tuple[object, ...]
 
 
-def not_faithful(code: str, summary: str, line: str) -> Reason:
-    """Why it cannot be a process; `line` is what may be written as `run:` instead."""
+def not_faithful(code: Broken, summary: str, line: str, where: str | None = None) -> Reason:
+    """Why it cannot be a process, seen at `where`; `line` is what may be written as `run:` instead."""
     instead = f"`run: {line}`" if line else "`run: <the command that starts the service>`"
     return Reason(
         code=code,
         summary=summary,
         remedy=f"Name the command in deployd.yaml, for worlds of processes: {instead}.",
+        key="build",
+        where=where,
     )
 
 
@@ -72,7 +76,7 @@ class Stage:
     stop_signal: str = "SIGTERM"
     installs: list[Install] = field(default_factory=list)
     last: int = 1
-    problems: list[tuple[str, int, str]] = field(default_factory=list)
+    problems: list[tuple[Broken, int, str]] = field(default_factory=list)
 
     def read(self, instructions: tuple[Instruction, ...]) -> Recipe | tuple[Reason, ...]:
         """All of the file: the globals, then the final stage alone."""
@@ -103,10 +107,11 @@ class Stage:
     def refused(self, line: str) -> tuple[Reason, ...]:
         """All problems; `line` is what may be written as `run:` instead."""
         return tuple(
-            not_faithful(code, f"{self.shown}:{at}: {what}", line) for code, at, what in self.problems
+            not_faithful(code, f"{self.shown}:{at}: {what}", line, f"{self.shown}:{at}")
+            for code, at, what in self.problems
         )
 
-    def refuse(self, one: Instruction | None, what: str, code: str = "DOCKERFILE_NOT_FAITHFUL") -> None:
+    def refuse(self, one: Instruction | None, what: str, code: Broken = "DOCKERFILE_NOT_FAITHFUL") -> None:
         """Note what cannot be done, at its line (the last one, when it is about none)."""
         self.problems.append((code, one.start_line if one else self.last, what))
 
@@ -361,4 +366,6 @@ class Stage:
             return self.refused(text)
         note = "It runs with this machine's programs and libraries, not with those of the Dockerfile's image."
         installs = tuple(self.installs)
-        return Recipe(command, cwd, env, self.ports, self.stop_signal, (note,), installs)
+        named = self.entrypoint or self.cmd
+        where = f"{self.shown}:{named.start_line}" if named else None
+        return Recipe(command, cwd, env, self.ports, self.stop_signal, (note,), installs, where)

@@ -86,5 +86,11 @@ def judge_task(task: Instance) -> Progress:
     else:
         how = f"exited with code {ended.get('code')}"
     return Failed(
-        Reason(code, f"{start.name} (`{start.text}`) {how}", evidence=last_words(task.status), remedy=remedy)
+        Reason(
+            code,
+            f"{start.name} (`{start.text}`) {how}",
+            evidence=last_words(task.status),
+            remedy=remedy,
+            key=start.task,
+        )
     )

@@ -103,6 +103,7 @@ async def test_an_orphan_is_adopted(hand: Hand) -> None:
     assert (facts.ownership, facts.standing, facts.users, facts.reason) == (Ownership.MANAGED, True, (), None)
     with pytest.raises(Conflict, match="it stands by itself"):
         await hand.infrastructure.adopt(ADA, "local", "cart/db")
+    assert any(one.reason and one.reason.code == "ADOPTED" for one in await home.history())
     await hand.update("cart/db", connections="9")
     await hand.becomes("cart/db", settings={"connections": 9})
     await hand.deploy(cart="    resources: {db: postgres}\n")

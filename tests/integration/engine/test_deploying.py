@@ -156,7 +156,8 @@ async def test_a_broken_manifest_says_where(home: House) -> None:
     ended = await home.until(change.id, "failed")
     assert ended.facts.reason is not None
     assert ended.facts.reason.code == "INVALID_MANIFEST"
-    assert "deployd.yaml:3:10: " in ended.facts.reason.summary
+    assert ended.facts.reason.where == "deployd.yaml:3:10"
+    assert ended.facts.reason.evidence.startswith("deployd.yaml:3:10: services.cart.rum: is an unknown key")
     assert "run" in ended.facts.reason.summary
 
 

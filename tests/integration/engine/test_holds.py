@@ -187,6 +187,8 @@ async def test_what_was_left_does_not_come_back_by_itself(shop: Shop) -> None:
     await shop.held(1, 3)
     await shop.restraint.lift(ADA, "local", "cart", (await shop.releases())[3].id)
     await shop.held(1)
+    said = [one.reason.code for one in await shop.home.history() if one.reason]
+    assert said.count("HOLD_LIFTED") == 1
     await shop.deploy("good")
     assert await shop.serving() == 4
     await shop.home.check_whole()

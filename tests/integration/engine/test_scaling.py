@@ -67,7 +67,9 @@ async def test_so_many_run_as_somebody_wants_and_the_manifest_allows(scales: Sca
     await scales.scale(3)
     running = await scales.run(3)
     assert any(
-        one.reason and one.reason.summary == "service cart gets 3 copies instead of 1"
+        one.reason
+        and one.reason.code == "SCALED"
+        and one.reason.summary == "service cart gets 3 copies instead of 1"
         for one in await home.history()
     )
     # One that went away comes back.

@@ -240,3 +240,32 @@ async def test_transitions_are_read_in_pages(served: Served) -> None:
     system = await served.data('{ world(name: "system") { cursor } }')
     answer = await served.post(query, after=system["world"]["cursor"])
     assert answer["errors"][0]["extensions"]["code"] == "INVALID_INPUT"
+
+
+async def test_why_is_the_same_from_every_side(served: Served) -> None:
+    service_id, deployments = await add_service(served, "cart")
+    chain = (
+        "why { verdict summary subject { kind name } steps { subject { kind name } } next cause { code } }"
+    )
+    data = await served.data(
+        f"""query Why($id: ID!, $service: ID!) {{
+            service(world: "local", name: "cart") {{ {chain} reason {{ subject {{ kind }} where key }} }}
+            deployment(id: $id) {{ {chain} }}
+            one: {chain.replace("why", "why(id: $service)", 1)}
+            none: why(id: "{uuid4()}") {{ verdict }}
+        }}""",
+        id=deployments[2],
+        service=service_id,
+    )
+    assert data["none"] is None
+    assert data["one"] == data["service"]["why"]
+    assert data["service"]["reason"] == {"subject": None, "where": None, "key": None}
+    assert data["one"] == {
+        "verdict": "WORKING",
+        "summary": "service cart: healthy, a deployment is under way",
+        "subject": {"kind": "SERVICE", "name": "cart"},
+        "steps": [{"subject": {"kind": "DEPLOYMENT", "name": deployments[2]}}],
+        "next": "begins when the deployment before it has ended",
+        "cause": None,
+    }
+    assert data["deployment"]["why"]["steps"] == data["one"]["steps"]

@@ -1,0 +1,62 @@
+"""What deployd will do next by itself about a machine, and when. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from deployd.machines import RUNNERS
+from deployd.model.facts import DeploymentFacts, ServiceFacts
+from deployd.model.machine import Machine
+from deployd.model.state import DeploymentState, MachineKind, ResourceState
+from deployd.store.moments import Moment
+
+__all__ = ["Next", "next_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What, when (None: at once, or when something else happens), and when it gives up."""
+
+    what: str
+    at: datetime | None = None
+    deadline_at: datetime | None = None
+
+
+def next_of(chain: Sequence[tuple[Machine, Moment]]) -> Next:
+    """Of the deepest that still moves; else that nothing comes by itself."""
+    for machine, moment in reversed(chain):
+        if _moves(machine):
+            return Next(_what(machine), None if moment.held else moment.due_at, machine.deadline_at)
+    name = next((one.facts.service for one, _ in chain if isinstance(one.facts, DeploymentFacts)), None)
+    if name is not None:
+        return Next(
+            f"nothing by itself: mend it and deploy again, or try the same again: deployd retry {name}"
+        )
+    return Next("nothing by itself: mend it and deploy again")
+
+
+def _moves(machine: Machine) -> bool:
+    """Whether deployd still works at it or watches over it."""
+    if machine.kind is MachineKind.RESOURCE and machine.state == ResourceState.FAILED:
+        return False
+    return not RUNNERS[machine.kind].states[machine.state].final
+
+
+def _what(machine: Machine) -> str:
+    facts, state = machine.facts, machine.state.replace("_", " ")
+    if machine.attempt:
+        return f"{state}: try {machine.attempt + 1}"
+    if machine.state == DeploymentState.AWAITING_APPROVAL:
+        return f"waits for somebody's approval: deployd approve {machine.id}"
+    if machine.state == DeploymentState.QUEUED:
+        return "begins when the deployment before it has ended"
+    if machine.state in (DeploymentState.ROLLING_BACK, DeploymentState.CANCELLING):
+        return "puts back what was before"
+    if isinstance(facts, ServiceFacts):
+        code = facts.reason.code if facts.reason is not None else ""
+        if code in ("CRASH_LOOP", "EXITED"):
+            return "starts the program again, after longer and longer pauses"
+        return "looks at it again, and puts right what it can"
+    return f"{state}: looks again"
