@@ -28,7 +28,7 @@ __all__ = ["Settings"]
 PREFIX = "DEPLOYD_"
 OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "ENTRYPOINT_PORT", "SECRET_KEY")
 """What the server reads."""
-OTHERS = ("TOKEN", "SERVER", "WORLD")
+OTHERS = ("TOKEN", "SERVER", "WORLD", "CONTEXT")
 """What the command line reads."""
 LEVELS = ("debug", "info", "warning", "error", "critical")
 NAME_OR_ADDRESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%\w+)?")
