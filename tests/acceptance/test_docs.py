@@ -1,8 +1,9 @@
 """Every command in docs/ is run, page by page, as a reader would who begins at the top with nothing.
 
-In a ```console block a line `$ COMMAND` is run, with what a backslash or a here-document makes part of it. It has to
-end with 0, or as `# exits N` behind it says. The lines that follow have to appear in what it says, in order; `…`
-stands for anything, and alone for any lines. The same goes for blocks within `<!-- -->`, which no reader sees.
+In a ```console block a line `$ COMMAND` is run, with what a backslash or a here-document makes part of it. It
+has to end with 0, or as `# exits N` behind it says. The lines that follow have to appear in what it says, in
+order; `…` stands for anything, and alone for any lines. The same goes for blocks within `<!-- -->`, which no
+reader sees.
 """
 
 from __future__ import annotations
