@@ -44,7 +44,6 @@ class Command:
     path: tuple[str, ...]
     help: str
     description: str
-    usage: str
     options: tuple[Option, ...]
     arguments: tuple[Option, ...]
     verbs: tuple[str, ...] = ()
@@ -74,7 +73,6 @@ def _walk(one: argparse.ArgumentParser, path: tuple[str, ...], text: str) -> Ite
         path,
         text,
         one.description or "",
-        one.format_usage().removeprefix("usage: ").strip(),
         tuple(options),
         tuple(arguments),
         tuple(verbs),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -135,7 +134,6 @@ def _cell(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Print docs/cli.md; with `--check FILE` say whether FILE is current (exit status 1: it is not)."""
-    os.environ["COLUMNS"] = "110"
     text = page()
     if arguments[:1] == ["--check"]:
         if Path(arguments[1]).read_text(encoding="utf-8") == text:
