@@ -30,12 +30,14 @@ check: .venv/dev ## formatting, lint, types, imports, and that generated files a
 	@$(BIN)/python -m deployd.manifest.jsonschema --check docs/deployd.schema.json
 	@$(BIN)/python -m deployd.manifest.page --check docs/manifest.md
 	@$(BIN)/python -m tools.reasons --check docs/reasons.md
+	@$(BIN)/python -m deployd.cli.page --check docs/cli.md
 
 docs: .venv/dev schema ## write the generated pages anew
 	@$(BIN)/python -m deployd.machines.diagram > docs/states.md
 	@$(BIN)/python -m deployd.manifest.jsonschema > docs/deployd.schema.json
 	@$(BIN)/python -m deployd.manifest.page > docs/manifest.md
 	@$(BIN)/python -m tools.reasons > docs/reasons.md
+	@$(BIN)/python -m deployd.cli.page > docs/cli.md
 
 schema: .venv/dev ## write schema.graphql anew
 	@$(BIN)/python -m deployd.graphql.schema > schema.graphql

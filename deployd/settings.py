@@ -29,7 +29,7 @@ __all__ = ["Settings"]
 PREFIX = "DEPLOYD_"
 OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "LOG_FORMAT", "ENTRYPOINT_PORT", "SECRET_KEY")
 """What the server reads."""
-OTHERS = ("TOKEN", "SERVER", "WORLD")
+OTHERS = ("TOKEN", "SERVER", "WORLD", "CONTEXT")
 """What the command line reads."""
 LEVELS = ("debug", "info", "warning", "error", "critical")
 FORMATS = ("text", "json")

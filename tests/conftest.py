@@ -22,6 +22,7 @@ from deployd.store.migrator import migrate
 from deployd.store.partitions import ensure_partitions
 
 _numbers = itertools.count(1)
+os.environ["XDG_CONFIG_HOME"] = "/nonexistent"  # whoever runs the tests may have contexts of their own
 
 
 def at(dsn: str, database: str) -> str:

@@ -52,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
         "Checks this host's part of the installation and, where a server answers, the server's: exit code 0 "
         "where nothing is wrong, else 1.",
     )
+    _contexts(verb)
+    _shell(verb)
     verb("version", "looking:version", "say the version of this program and of the server")
     return top
 
@@ -59,8 +61,13 @@ def parser() -> argparse.ArgumentParser:
 def _common(default: str | None = None) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, argument_default=default)
     group = common.add_argument_group("common options")
-    group.add_argument("--world", metavar="NAME", help="the world (DEPLOYD_WORLD, else local)")
-    group.add_argument("--server", metavar="URL", help="the server (DEPLOYD_SERVER, else this host's)")
+    group.add_argument(
+        "--world", metavar="NAME", help="the world (DEPLOYD_WORLD, else the context's, else local)"
+    )
+    group.add_argument(
+        "--server", metavar="URL", help="the server (DEPLOYD_SERVER, else the context's, else this host's)"
+    )
+    group.add_argument("--context", metavar="NAME", help="the context that says which (else the one in use)")
     group.add_argument(
         "--json",
         action="store_true",
@@ -344,6 +351,67 @@ def _access(verb: Verb) -> None:
     audit.add_argument("--actor", metavar="NAME", help="only what this one asked, such as token:ci")
     audit.add_argument("--everywhere", action="store_true", help="of all worlds, and what belongs to none")
     audit.add_argument("-n", "--limit", type=_count, default=50, metavar="N", help="how many at most (50)")
+
+
+def _contexts(verb: Verb) -> None:
+    part = _parts(verb("context", "contexts:list_", "choose among servers: list, use, set, remove, show"))
+
+    def context(name: str, run: str, text: str, description: str = "") -> argparse.ArgumentParser:
+        one = part(name, f"contexts:{run}", text, description)
+        one.set_defaults(lenient=True)
+        return one
+
+    context("list", "list_", "list the contexts")
+    context("use", "use", "take this one from now on").add_argument("name", metavar="NAME")
+    given = context(
+        "set",
+        "set_",
+        "make one, or change it",
+        "Makes a context, or changes what is given: --server, --world, and where its token is. The token "
+        "goes to that server alone. It is never an argument: those can be seen by everybody on this host.",
+    )
+    given.add_argument("name", metavar="NAME")
+    given.add_argument("--token-file", metavar="PATH", help="the token is in this file, and read when used")
+    given.add_argument(
+        "--token-command", metavar="COMMAND", help="this command prints it: 'pass show deployd'"
+    )
+    given.add_argument("--token-stdin", action="store_true", help="read it now, and keep it in the context")
+    context("remove", "remove", "forget one, with its token").add_argument("name", metavar="NAME")
+    context("show", "show", "say which server, world and token hold now, and who says so")
+
+
+def _shell(verb: Verb) -> None:
+    wait = verb(
+        "wait",
+        "waiting:wait",
+        "wait until a service, a change or a deployment is so far",
+        "Waits until a service, a change or a deployment is so far. A service is waited for until it is "
+        "healthy, a change or a deployment until it is done, unless --for says otherwise. Ends with 124 when "
+        "the time is up, and as deploy does when it has come to another end.",
+    )
+    wait.add_argument(
+        "id", metavar="SERVICE|ID", help="a service's name, or the id of a change or deployment"
+    )
+    wait.add_argument(
+        "--for",
+        dest="until",
+        choices=("healthy", "serving", "suspended", "retired", "done", "awaiting-approval"),
+        help="how far (healthy for a service, else done); a service is done when no deployment works at it",
+    )
+    wait.add_argument(
+        "--timeout", type=_duration, default=300, metavar="TIME", help="for how long: 90s, 15m (5m)"
+    )
+    slugs = verb("slugs", "slugs:slugs", "show what services can ask for as resources here")
+    slugs.add_argument("slug", nargs="?", metavar="SLUG", help="this one alone, with its parameters")
+    completion = verb(
+        "completion",
+        "completion:completion",
+        "print what makes a shell complete deployd's verbs, options and names",
+        "Prints a script for a shell, which then completes verbs, options, names of services, worlds, "
+        'contexts, resources and slugs. bash: eval "$(deployd completion bash)" in ~/.bashrc; zsh: the same '
+        "in ~/.zshrc; fish: deployd completion fish | source, in config.fish.",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
 
 
 def _machine(one: argparse.ArgumentParser) -> None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from deployd import errors
 from deployd.cli.exits import ServerUnreachable
+from deployd.cli.keyed import keyed
 from deployd.errors import DeploydError, Forbidden, ManifestError, PostgresUnavailable, Unauthenticated
 
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["PATIENCE", "Client", "Json"]
+__all__ = ["PATIENCE", "REPEATING", "Client", "Json"]
 
 Json = dict[str, Any]
 
@@ -27,6 +28,8 @@ SENDING = 120.0
 """Seconds within which an upload has to be answered, once it is sent."""
 PATIENCE = 60.0
 """Seconds for which a subscription tries to come back before it gives up."""
+REPEATING = 10.0
+"""Seconds for which a mutation is sent again, under its idempotency key, when no answer came."""
 FIRST_PAUSE, LAST_PAUSE = 0.1, 2.0
 """Seconds between two tries to come back, doubled each time."""
 HEARTBEAT = 15.0
@@ -51,14 +54,29 @@ class Client:
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._introduction = {name.lower(): value for name, value in self._headers.items()}
         self._session: aiohttp.ClientSession | None = None
+        self._met = False
+        """Whether the server has ever answered: one that never did is not waited for."""
 
     async def __aenter__(self) -> Self:
         import aiohttp
 
         self._session = aiohttp.ClientSession(
-            headers=self._headers, timeout=aiohttp.ClientTimeout(total=ANSWERING, sock_connect=5)
+            headers=self._headers,
+            timeout=aiohttp.ClientTimeout(total=ANSWERING, sock_connect=5),
+            middlewares=(self._stay,),
         )
         return self
+
+    async def _stay(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Refuse to be sent elsewhere: a token is for its own server."""
+        import aiohttp
+        from yarl import URL
+
+        if request.url.origin() != URL(self.url).origin():
+            raise aiohttp.ClientError(f"it sends to another server, {request.url.origin()}")
+        return await handler(request)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -81,9 +99,22 @@ class Client:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LAST_PAUSE)
 
-    async def mutate(self, document: str, variables: Json, *, patience: float = 0) -> Json:
-        """The thing that the document's only mutation answers; its Problem is raised."""
-        data = await self.query(document, variables, patience=patience)
+    async def mutate(self, document: str, variables: Json, *, patience: float = REPEATING) -> Json:
+        """The thing that the document's only mutation answers; its Problem is raised.
+
+        It goes under an idempotency key, and is repeated for `patience` seconds when the connection breaks:
+        it is carried out once. Not so when nobody was ever there.
+        """
+        whole = keyed(document, variables)
+        if whole is None:
+            data = await self.query(document, variables)
+        else:
+            try:
+                data = await self.query(*whole)
+            except (ServerUnreachable, PostgresUnavailable) as error:
+                if not patience or (not self._met and _refused_to_connect(error)):
+                    raise
+                data = await self.query(*whole, patience=patience)
         thing: Json = next(iter(data.values()))
         if thing["__typename"] == "Problem":
             raise _error(thing["code"], thing["message"], thing["remedy"], thing["evidence"])
@@ -158,6 +189,7 @@ class Client:
         assert self._session is not None, "use it as an asynchronous context"
         try:
             async with self._session.post(self.url + path, **given) as response:
+                self._met = True
                 try:
                     return response.status, await response.json(content_type=None)
                 except ValueError:
@@ -227,8 +259,15 @@ class Client:
         return ServerUnreachable(
             f"the server at {self.url} does not answer",
             evidence=evidence,
-            remedy="Start one by `deployd up` or `deployd serve`, or name another by --server.",
+            remedy="Start one by `deployd up` or `deployd serve`, or name another by --server or a context.",
         )
+
+
+def _refused_to_connect(error: DeploydError) -> bool:
+    """Whether the request never left."""
+    import aiohttp
+
+    return isinstance(error.__cause__, aiohttp.ClientConnectorError)
 
 
 def _data(body: Json) -> Json:

@@ -103,7 +103,10 @@ async def retry(options: Options, arguments: argparse.Namespace) -> int:
         after = await cursor_of(client, world)
         machine = await client.mutate(documents.RETRY, {"id": await latest(client, world, arguments.id)})
         if machine["__typename"] != "Deployment":
-            console.say(f"{machine['__typename'].lower()} {machine['id']} tries again now")
+            if console.json:
+                _asked(console, machine["__typename"].lower(), machine["id"])
+            else:
+                console.say(f"{machine['__typename'].lower()} {machine['id']} tries again now")
             return ExitCode.DONE
         if not machine["finished"]:  # its present act is tried again at once
             _asked(console, "deployment", machine["id"])

@@ -150,6 +150,23 @@ TRANSITIONS = f"""subscription Transitions($world: String!, $after: Cursor) {{
   }}
 }}"""
 
+MOVES = """subscription Moves($id: ID!, $after: Cursor) {
+  deployment(id: $id, after: $after) { transitions { machineId serviceId toState } cursor }
+}"""
+
+_EXPECTED = "{ id expectedSeconds expectedSteps { state seconds } }"
+
+EXPECTED_OF_CHANGE = f"query Expected($id: ID!) {{ change(id: $id) {{ deployments {_EXPECTED} }} }}"
+
+EXPECTED_OF_DEPLOYMENT = f"query Expected($id: ID!) {{ deployment(id: $id) {_EXPECTED} }}"
+
+NAMES = "query Names($world: String!) { world(name: $world) { services { name state } } }"
+
+SLUGS = """query Slugs($world: String!) { world(name: $world) { name slugs {
+  slug type driver capability description
+  parameters { name type default minimum maximum choices description } outputs { name secret } example
+} } }"""
+
 _LINES = "{ lines { at stream instance text } cursor }"
 
 LOGS = f"""query Logs($world: String!, $service: String!, $after: Cursor, $first: Int!) {{

@@ -67,9 +67,10 @@ async def _suspend_all(client: Client, console: Console, world: str) -> list[str
     for one in services:
         with contextlib.suppress(NotFound, Conflict):
             if one["deployment"] is not None:  # a suspension waits for its end otherwise
-                await client.mutate(documents.CANCEL, {"id": one["deployment"]["id"]})
+                await client.mutate(documents.CANCEL, {"id": one["deployment"]["id"]}, patience=0)
         with contextlib.suppress(NotFound, Conflict):
-            await client.mutate(documents.STEER["suspend"], {"world": world, "service": one["name"]})
+            named = {"world": world, "service": one["name"]}
+            await client.mutate(documents.STEER["suspend"], named, patience=0)
     if waiting := await until(client, world, names, suspended, seconds=SUSPENDING):
         raise stuck(waiting, "suspended", SUSPENDING)
     return names

@@ -26,10 +26,16 @@ REFRESH = 2.0
 """Seconds between two snapshots: why something waits is said there alone."""
 
 Snapshot = Callable[[], Awaitable[Json]]
+Expectation = Callable[[], Awaitable[list[Json]]]
+"""How long the deployments are likely to take."""
 
 
 class View(Protocol):
     """Shows how something comes along."""
+
+    @property
+    def expects(self) -> bool:
+        """Whether it shows how long things are likely to take."""
 
     def moved(self, transition: Json, progress: Progress) -> None:
         """A step of it was taken."""
@@ -46,6 +52,8 @@ class View(Protocol):
 
 class _Lines:
     """One plain line for each step: for pipes and files."""
+
+    expects = False
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -84,6 +92,8 @@ class _Objects(_Lines):
 
 class _Board:
     """Lines that are redrawn in place: for a terminal."""
+
+    expects = True
 
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
@@ -130,9 +140,13 @@ async def follow_change(
         change: Json = data["change"]
         return change
 
+    async def expectation() -> list[Json]:
+        data = await client.query(documents.EXPECTED_OF_CHANGE, {"id": change_id}, patience=PATIENCE)
+        return list(data["change"]["deployments"])
+
     progress = progress or Progress()
     progress.change = Attempt(change_id)
-    await _follow(client, world, after, snapshot, shown, progress)
+    await _follow(client, world, after, snapshot, expectation, shown, progress)
     for name in progress.unaffected:
         found = await client.query(documents.SERVICE, {"world": world, "name": name}, patience=PATIENCE)
         progress.unaffected[name] = found["service"]
@@ -157,11 +171,21 @@ async def follow_deployment(
         deployment: Json = data["deployment"]
         return deployment
 
-    return await _follow(client, world, after, snapshot, shown, Progress())
+    async def expectation() -> list[Json]:
+        data = await client.query(documents.EXPECTED_OF_DEPLOYMENT, {"id": deployment_id}, patience=PATIENCE)
+        return [data["deployment"]]
+
+    return await _follow(client, world, after, snapshot, expectation, shown, Progress())
 
 
 async def _follow(
-    client: Client, world: str, after: str, snapshot: Snapshot, shown: View, progress: Progress
+    client: Client,
+    world: str,
+    after: str,
+    snapshot: Snapshot,
+    expectation: Expectation,
+    shown: View,
+    progress: Progress,
 ) -> Progress:
     batches: asyncio.Queue[Json] = asyncio.Queue()
     progress.cursor = after
@@ -197,6 +221,8 @@ async def _follow(
                 # It has ended and nothing of that is to come: the transitions were from before `after`.
                 progress.absorb(latest, last=latest["finished"] and batches.empty() and batch is None)
                 fresh = time.monotonic()
+            if shown.expects and progress.wonders:
+                progress.expect(await expectation())
             shown.tick(progress)
         progress.absorb(await snapshot(), last=True)
         return progress

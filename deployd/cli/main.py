@@ -28,7 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; its exit code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr] # a locale without ✔ is no reason to fail
-    arguments = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == ["__complete"]:  # what shells ask; nobody types it
+        from deployd.cli.completing import complete
+
+        return complete(given[1:])
+    arguments = parser().parse_args(given)
     try:
         return int(_run(arguments))
     except DeploydError as error:

@@ -75,6 +75,8 @@ class Attempt:
     """How far its rollout is, where its state does not say all."""
     reason: Json | None = None
     created_at: str = ""
+    expected: dict[str, float] | None = None
+    """Seconds that each state took before, as far as there is experience; None: not asked yet."""
 
     @property
     def reached(self) -> str | None:
@@ -126,6 +128,10 @@ class Attempt:
             self.address = snapshot["address"]
             self.url = snapshot["url"]
             self.release = (snapshot["release"] or {}).get("number")
+
+    def expect(self, known: Json) -> None:
+        """How long each state is likely to last, as a query says."""
+        self.expected = {word(one["state"]): one["seconds"] for one in known["expectedSteps"]}
 
     def seconds(self, now: float) -> float:
         """How long it took, or has taken so far."""
@@ -211,6 +217,17 @@ class Progress:
         """Those of these lines that say that somebody holds the service."""
         starts = tuple(f"{name}: held" for name in self.unaffected)
         return [line for line in self.left_alone() if line.startswith(starts)]
+
+    @property
+    def wonders(self) -> bool:
+        """Whether nobody knows yet how long something that works is likely to take."""
+        return any(one.expected is None and not one.finished for one in self.attempts.values())
+
+    def expect(self, known: list[Json]) -> None:
+        """How long these are likely to take; of others there is nothing to know."""
+        told = {one["id"]: one for one in known}
+        for one in self.attempts.values():
+            one.expect(told.get(one.id, {"expectedSteps": []}))
 
     def exit_code(self) -> ExitCode:
         """What its end means for a script."""

@@ -27,6 +27,7 @@ class _Quiet:
 
     stay: Stay
     note_: Callable[[str], None]
+    expects: bool = False
 
     def moved(self, transition: Json, progress: Progress) -> None:
         self.stay.add(progress)

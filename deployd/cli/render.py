@@ -19,6 +19,8 @@ WORTH_A_STEP = 0.5
 """Seconds that waiting for its turn has to take before it is shown as a step."""
 WORTH_A_TIME = 0.05
 """Seconds that a step has to take before its time is shown."""
+WORTH_EXPECTING = 0.5
+"""Seconds that a step has to be likely to take before that is shown."""
 
 
 def clock(at: str) -> str:
@@ -176,7 +178,9 @@ def _piece(attempt: Attempt, step: Step, now: float, *, times: bool, far: bool =
         return f"{name} ✘{time}", ("red",)
     if step.seconds is None:
         how = f" ({attempt.rollout})" if far and attempt.rollout else ""
-        return f"{name} …{time}{how}", ("yellow",) if step.state in TURNING else ("cyan",)
+        likely = (attempt.expected or {}).get(step.state, 0.0)
+        of = f" {duration(lasted)} of ~{duration(likely)}" if likely >= WORTH_EXPECTING else time
+        return f"{name} …{of}{how}", ("yellow",) if step.state in TURNING else ("cyan",)
     return f"{name} ✓{time}", ("dim",)
 
 

@@ -10,17 +10,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deployd.cli import documents
-from deployd.cli.client import Client, Json
+from deployd.cli.client import REPEATING, Client, Json
 from deployd.cli.options import Options
 from deployd.cli.terminal import Console
 from deployd.errors import Conflict, DeploydError, InputError, NotFound
 
-__all__ = ["begin", "client_of", "console_of", "cursor_of", "folder", "latest", "service_of", "until"]
+__all__ = [
+    "begin",
+    "client_of",
+    "console_of",
+    "cursor_of",
+    "folder",
+    "is_id",
+    "latest",
+    "service_of",
+    "until",
+]
 
 AGAIN = 0.2
 """Seconds between two looks at a condition."""
-REPEATING = 10.0
-"""Seconds for which a request is sent again, under its idempotency key, when no answer came."""
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -67,7 +75,7 @@ async def begin(
     `document`: that of a plan, where nothing more is wanted.
     """
     request = {"world": world, **source, "services": services, "idempotencyKey": key or uuid.uuid4().hex}
-    change = await client.mutate(document, {"input": request}, patience=REPEATING)
+    change = await client.mutate(document, {"input": request})
     return str(change["id"])
 
 
@@ -82,9 +90,14 @@ async def service_of(client: Client, world: str, name: str) -> Json:
     return service
 
 
+def is_id(text: str) -> bool:
+    """Whether it looks like the id of a machine, which no name does."""
+    return _ID.fullmatch(text) is not None
+
+
 async def latest(client: Client, world: str, id_or_name: str) -> str:
     """An id as it is; for a service's name the id of its latest deployment. Raises NotFound, Conflict."""
-    if _ID.fullmatch(id_or_name):
+    if is_id(id_or_name):
         return id_or_name
     data = await client.query(documents.HISTORY, {"world": world, "name": id_or_name, "first": 1})
     if data["service"] is None:

@@ -103,7 +103,10 @@ async def retire(options: Options, arguments: argparse.Namespace) -> int:
     async with client_of(options) as client:
         change = await client.mutate(documents.RETIRE_WORLD, {"world": name})
         if arguments.no_wait:
-            console.say(f"world {name} is being retired: change {change['id']}")
+            if console.json:
+                console.document({"id": change["id"]})
+            else:
+                console.say(f"world {name} is being retired: change {change['id']}")
             return ExitCode.DONE
         ended = await _ended(client, name, str(change["id"]))
     if word(ended["state"]) != "done":

@@ -29,12 +29,14 @@ from deployd.model.machine import Machine
 from deployd.model.state import MachineKind
 from deployd.store import machines, transitions, worlds
 from deployd.store.database import Database
+from deployd.store.expected import Expected
 
 __all__ = [
     "Deployment",
     "DeploymentEvent",
     "DeploymentQuery",
     "DeploymentSubscription",
+    "ExpectedStep",
     "Release",
     "is_final",
 ]
@@ -67,6 +69,14 @@ class Release:
         return cls(
             id=strawberry.ID(str(one.id)), number=one.number, tree=one.source.tree, created_at=one.created_at
         )
+
+
+@strawberry.type(description="How long a state of a deployment is likely to last.")
+class ExpectedStep:
+    """One state."""
+
+    state: DeploymentState = strawberry.field(description="Which.")
+    seconds: float = strawberry.field(description="The median of those before.")
 
 
 @strawberry.type(description="One finite attempt to make a service serve a release.")
@@ -142,6 +152,27 @@ class Deployment(MachineAnswer):
         facts = self.machine.facts
         assert isinstance(facts, DeploymentFacts)
         return await load_release(info.context, self.machine.world_id, facts.release_id)
+
+    @resolved(
+        description="How long one like it takes, without waiting for its turn or a person: the median of the"
+        " service's last ten that succeeded; null without any."
+    )
+    async def expected_seconds(self, info: Info) -> float | None:
+        found = await self._expected(info.context)
+        return None if found is None else found.seconds
+
+    @resolved(description="The same of each state that they went through, in order.")
+    async def expected_steps(self, info: Info) -> list[ExpectedStep]:
+        found = await self._expected(info.context)
+        steps = {} if found is None else found.steps
+        return [ExpectedStep(state=one, seconds=steps[one]) for one in DeploymentState if one in steps]
+
+    async def _expected(self, context: Context) -> Expected | None:
+        facts, service_id = self.machine.facts, self.machine.service_id
+        assert isinstance(facts, DeploymentFacts)
+        assert service_id is not None
+        like = ((self.machine.world_id, service_id), facts.purpose == "rollback")
+        return await context.loaders.expected.load(like)
 
 
 async def load_release(context: Context, world_id: int, release_id: UUID | None) -> Release | None:

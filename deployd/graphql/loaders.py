@@ -13,8 +13,9 @@ from strawberry.dataloader import DataLoader
 
 from deployd.model.machine import Machine
 from deployd.model.release import Release
-from deployd.store import reads
+from deployd.store import expected, reads
 from deployd.store.database import Database
+from deployd.store.expected import Expected, Like
 from deployd.store.reads import Key
 
 __all__ = ["Loaders"]
@@ -37,6 +38,7 @@ class Loaders:
         self.services: DataLoader[int, list[Machine]] = _one(db, reads.services, [])
         self.resources: DataLoader[int, list[Machine]] = _one(db, reads.resources, [])
         self.deployments: DataLoader[First, list[Machine]] = _newest(db, reads.deployments)
+        self.expected: DataLoader[Like, Expected | None] = _one(db, expected.read, None)
         self.newest_releases: DataLoader[First, list[Release]] = _newest(db, reads.newest_releases)
 
 

@@ -211,3 +211,49 @@ async def test_a_refused_subscription_is_not_tried_again(code: int, expected: ty
             await anext(client.subscribe("subscription { n }", {}))
     assert type(raised.value) is expected
     assert len(server.subscribed) == 1
+
+
+CANCEL = "mutation Cancel($id: ID!) { cancel(id: $id) { __typename } }"
+
+
+async def test_a_mutation_whose_answer_is_lost_is_asked_again_under_its_key():
+    answers = [502, 502, {"data": {"cancel": {"__typename": "Change"}}}]
+    async with scripted(answers=answers) as server, Client(server.url) as client:
+        assert await client.mutate(CANCEL, {"id": "x"}) == {"__typename": "Change"}
+    keys = {one["variables"]["idempotencyKey"] for one in server.asked}
+    assert len(server.asked) == 3
+    assert len(keys) == 1
+    assert "idempotencyKey: $idempotencyKey" in server.asked[0]["query"]
+
+
+async def test_a_server_that_was_never_there_is_not_waited_for():
+    async with Client("http://127.0.0.1:9") as client:
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(ServerUnreachable):
+            await client.mutate(CANCEL, {"id": "x"})
+        assert asyncio.get_running_loop().time() - began < 3
+
+
+async def test_a_token_follows_no_redirect():
+    """Neither by POST nor by a websocket, whose token is in its first message."""
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPTemporaryRedirect(f"{other.url}/graphql")
+
+    application = web.Application()
+    application.router.add_route("*", "/graphql", elsewhere)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    assert runner.addresses
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with scripted(answers=[{"data": {"version": "1"}}]) as other, Client(url, "secret") as client:
+            with pytest.raises(ServerUnreachable):
+                await client.query("query { version }")
+            with pytest.raises(ServerUnreachable):
+                await anext(client.subscribe("subscription { x }", {}, patience=0.2))
+            assert (other.asked, other.authorizations, other.introductions) == ([], [], [])
+    finally:
+        await runner.cleanup()
