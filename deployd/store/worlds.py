@@ -11,7 +11,7 @@ from deployd.model.world import Capability, Gate, World
 from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 
-__all__ = ["add", "add_capability", "get", "head", "list_all", "retire", "set_gates"]
+__all__ = ["add", "add_capability", "get", "head", "list_all", "retire", "set_gates", "update"]
 
 
 def _world(row: asyncpg.Record) -> World:
@@ -24,6 +24,7 @@ def _world(row: asyncpg.Record) -> World:
         created_at=row["created_at"],
         gates=decode(dict[str, Gate], row["gates"]),
         retired_at=row["retired_at"],
+        version=row["version"],
     )
 
 
@@ -47,6 +48,16 @@ async def retire(db: Database, world_id: int) -> None:
 async def set_gates(db: Database, world_id: int, gates: Mapping[str, Gate]) -> None:
     """The world's gates are these."""
     await db.execute("set_gates", world_id, encode(gates))
+
+
+async def update(
+    db: Database, world: World, capabilities: Mapping[str, Capability], gates: Mapping[str, Gate]
+) -> bool:
+    """The world has these from now on, unless it changed or ended since it was read; whether it has."""
+    rows = await db.fetch(
+        "update_world", world.world_id, world.version, encode(capabilities), encode(gates)
+    )
+    return bool(rows)
 
 
 async def get(db: Database, name: str) -> World | None:
