@@ -13,6 +13,7 @@ from deployd.cli.client import Client, Json
 from deployd.cli.exits import ExitCode
 from deployd.cli.follow import conclude, follow_change, follow_deployment, view
 from deployd.cli.options import Options
+from deployd.cli.paging import all_of
 from deployd.cli.progress import word
 from deployd.cli.session import begin, client_of, console_of, cursor_of, folder, latest, service_of
 from deployd.cli.terminal import Console
@@ -23,8 +24,6 @@ __all__ = ["deploy", "deploy_source", "retry", "rollback"]
 
 BEGINNING = 30.0
 """Seconds within which what was asked for has to begin."""
-MOST = 100
-"""Releases that the server tells at once."""
 
 
 async def deploy(options: Options, arguments: argparse.Namespace) -> int:
@@ -123,7 +122,7 @@ async def _next_deployment(client: Client, world: str, after: str, service_id: s
             stream = client.subscribe(documents.TRANSITIONS, {"world": world, "after": after})
             async with aclosing(stream):
                 async for batch in stream:
-                    for one in batch["transitions"]:
+                    for one in batch.get("transitions", ()):
                         if one["serviceId"] == service_id and _born(one):
                             return str(one["machineId"])
     except TimeoutError:
@@ -139,8 +138,8 @@ def _born(transition: Json) -> bool:
 
 
 async def _release(client: Client, world: str, name: str, number: int) -> str:
-    data = await client.query(documents.HISTORY, {"world": world, "name": name, "first": MOST})
-    releases = {one["number"]: one["id"] for one in data["service"]["releases"]}
+    found = await all_of(client, documents.RELEASES, {"world": world, "name": name}, "service", "releases")
+    releases = {one["number"]: one["id"] for one in found or ()}
     if not releases:
         raise Conflict(f"service {name} has no release yet")
     if number not in releases:

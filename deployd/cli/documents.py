@@ -14,6 +14,8 @@ __all__ = [
     "GATES",
     "HISTORY",
     "LOGS",
+    "MAKE_WORLD",
+    "RELEASES",
     "RESOURCE",
     "RESOURCES",
     "RETIRE_WORLD",
@@ -27,9 +29,13 @@ __all__ = [
     "STEER",
     "TRANSITIONS",
     "UNSET_SECRET",
+    "UPDATE_WORLD",
     "VERSION",
     "WORLD",
     "WORLDS",
+    "WORLD_RESOURCES",
+    "WORLD_SERVICES",
+    "WORLD_WHOLE",
 ]
 
 _REASON = "{ code summary evidence remedy fault }"
@@ -43,7 +49,7 @@ _SERVICE = f"""{{
   schedule nextRunAt runningSince lastRunAt lastRunReason {_REASON}
   reason {_REASON} serving {{ id number createdAt }} previous {{ id number }}
   deployment {{ id state progress }}
-  deployments(first: 1) {{ id state requestedAt reason {_REASON} }}
+  deployments(first: 1) {{ nodes {{ id state requestedAt reason {_REASON} }} }}
 }}"""
 
 _RESOURCE = f"""{{
@@ -55,11 +61,25 @@ VERSION = "query Version { version }"
 
 WORLD = "query World($world: String!) { world(name: $world) { name cursor } }"
 
-WORLDS = """query Worlds { worlds {
-  name ephemeral createdAt retiredAt capabilities { name driver } services { name state } resources { name }
-} }"""
+_MORE = "pageInfo { hasNextPage endCursor }"
 
-RESOURCES = f"query Resources($world: String!) {{ world(name: $world) {{ name resources {_RESOURCE} }} }}"
+WORLDS = f"""query Worlds {{ worlds {{
+  name ephemeral createdAt retiredAt capabilities {{ name driver }}
+  services(first: 200) {{ nodes {{ name state }} {_MORE} }}
+  resources(first: 200) {{ nodes {{ name }} {_MORE} }}
+}} }}"""
+
+WORLD_SERVICES = f"""query WorldServices($world: String!, $after: Cursor) {{ world(name: $world) {{
+  services(first: 200, after: $after) {{ nodes {{ name state }} {_MORE} }}
+}} }}"""
+
+WORLD_RESOURCES = f"""query WorldResources($world: String!, $after: Cursor) {{ world(name: $world) {{
+  resources(first: 200, after: $after) {{ nodes {{ name }} {_MORE} }}
+}} }}"""
+
+RESOURCES = f"""query Resources($world: String!, $after: Cursor) {{ world(name: $world) {{
+  name resources(first: 200, after: $after) {{ nodes {_RESOURCE} {_MORE} }}
+}} }}"""
 
 RESOURCE = (
     f"query Resource($world: String!, $name: String!) {{ resource(world: $world, name: $name) {_RESOURCE} }}"
@@ -87,25 +107,31 @@ DELETE_RESOURCE = f"""mutation DeleteResource($world: String!, $name: String!) {
   deleteResource(world: $world, name: $name) {{ __typename ... on Resource {{ id name }} {_PROBLEM} }}
 }}"""
 
-SERVICES = f"""query Services($world: String!) {{
-  world(name: $world) {{ name services {_SERVICE} resources {_RESOURCE} }}
-}}"""
+SERVICES = f"""query Services($world: String!, $after: Cursor) {{ world(name: $world) {{
+  name services(first: 200, after: $after) {{ nodes {_SERVICE} {_MORE} }}
+}} }}"""
 
 SERVICE = (
     f"query Service($world: String!, $name: String!) {{ service(world: $world, name: $name) {_SERVICE} }}"
 )
 
-HISTORY = f"""query History($world: String!, $name: String!, $first: Int!) {{
+HISTORY = f"""query History($world: String!, $name: String!, $first: Int!, $after: Cursor) {{
   service(world: $world, name: $name) {{
-    id name previous {{ id number }} releases(first: $first) {{ id number createdAt }}
-    deployments(first: $first) {_DEPLOYMENT}
+    id name previous {{ id number }}
+    deployments(first: $first, after: $after) {{ nodes {_DEPLOYMENT} {_MORE} }}
+  }}
+}}"""
+
+RELEASES = f"""query Releases($world: String!, $name: String!, $after: Cursor) {{
+  service(world: $world, name: $name) {{
+    releases(first: 200, after: $after) {{ nodes {{ id number createdAt }} {_MORE} }}
   }}
 }}"""
 
 CHANGE = f"""query Change($id: ID!) {{
   change(id: $id) {{
     id state finished directory repository ref commit tree requestedBy plan planHash unaffected createdAt
-    reason {_REASON}
+    updatedAt reason {_REASON}
     deployments {_DEPLOYMENT}
   }}
 }}"""
@@ -114,9 +140,43 @@ DEPLOYMENT = f"query Deployment($id: ID!) {{ deployment(id: $id) {_DEPLOYMENT} }
 
 TRANSITIONS = f"""subscription Transitions($world: String!, $after: Cursor) {{
   transitions(world: $world, after: $after) {{
-    transitions {{ seq at machineId kind serviceId trigger fromState toState actor reason {_REASON} }}
-    cursor
+    __typename
+    ... on TransitionBatch {{
+      transitions {{ seq at machineId kind serviceId trigger fromState toState actor reason {_REASON} }}
+      cursor
+    }}
+    ... on CursorExpired {{ message cursor }}
   }}
+}}"""
+
+_CAPABILITIES = "capabilities { name driver approval config }"
+_GATES = "gates { name allow ports }"
+
+WORLD_WHOLE = f"""query WorldWhole($world: String!) {{ world(name: $world) {{
+  name version ephemeral createdAt retiredAt {_GATES}
+  capabilities {{
+    name driver approval config keys does broken slugs
+    supports {{ runs http tcp maxScale rollouts tasks boundToHost }}
+  }}
+  slugs {{
+    slug type driver capability description example outputs {{ name secret }}
+    parameters {{ name type default minimum maximum choices description }}
+  }}
+}} }}"""
+
+_WORLD_ANSWER = f"""{{
+  __typename ... on World {{ name version ephemeral {_CAPABILITIES} {_GATES} }}
+  ... on Problem {{ code message remedy evidence path }}
+}}"""
+
+MAKE_WORLD = f"""mutation MakeWorld(
+  $name: String!, $ephemeral: Boolean!, $capabilities: [CapabilityInput!]!, $gates: [GateInput!]!
+) {{
+  createWorld(name: $name, ephemeral: $ephemeral, capabilities: $capabilities, gates: $gates) {_WORLD_ANSWER}
+}}"""
+
+UPDATE_WORLD = f"""mutation UpdateWorld($input: UpdateWorldInput!) {{
+  updateWorld(input: $input) {_WORLD_ANSWER}
 }}"""
 
 _LINES = "{ lines { at stream instance text } cursor }"

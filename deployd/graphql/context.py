@@ -14,6 +14,7 @@ from deployd.drivers.api import Deployer
 from deployd.engine.access import Access
 from deployd.engine.auditing import Auditing
 from deployd.engine.bus import Bus
+from deployd.engine.capabilities import MakeDriver
 from deployd.engine.infrastructure import Infrastructure
 from deployd.engine.operations import Operations
 from deployd.engine.secrets import Secrets
@@ -42,11 +43,13 @@ class Api:
     secrets: Secrets
     access: Access
     auditing: Auditing
+    driver: MakeDriver
+    """The driver behind a configuration, one for each."""
 
     @property
     def worlds(self) -> Worlds:
         """What can be asked about worlds."""
-        return Worlds(self.operations)
+        return Worlds(self.operations, self.driver)
 
     @property
     def infrastructure(self) -> Infrastructure:

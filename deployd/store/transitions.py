@@ -28,7 +28,6 @@ class Page:
     transitions: list[Transition]
 
 
-
 def _transition(row: asyncpg.Record) -> Transition:
     return Transition(
         world_id=row["world_id"],

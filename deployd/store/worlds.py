@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import asyncpg
 
@@ -11,7 +12,7 @@ from deployd.model.world import Capability, Gate, World
 from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 
-__all__ = ["add", "add_capability", "get", "head", "list_all", "retire", "set_gates", "update"]
+__all__ = ["add", "add_capability", "get", "head", "horizon", "list_all", "retire", "set_gates", "update"]
 
 
 def _world(row: asyncpg.Record) -> World:
@@ -29,10 +30,15 @@ def _world(row: asyncpg.Record) -> World:
 
 
 async def add(
-    db: Database, name: str, capabilities: Mapping[str, Capability], *, ephemeral: bool = False
+    db: Database,
+    name: str,
+    capabilities: Mapping[str, Capability],
+    *,
+    ephemeral: bool = False,
+    gates: Mapping[str, Gate] = MappingProxyType({}),
 ) -> None:
     """A world of this name exists; one that did is left as it is."""
-    await db.execute("add_world", name, encode(capabilities), ephemeral)
+    await db.execute("add_world", name, encode(capabilities), ephemeral, encode(dict(gates)))
 
 
 async def add_capability(db: Database, world: str, name: str, capability: Capability) -> None:
@@ -54,9 +60,7 @@ async def update(
     db: Database, world: World, capabilities: Mapping[str, Capability], gates: Mapping[str, Gate]
 ) -> bool:
     """The world has these from now on, unless it changed or ended since it was read; whether it has."""
-    rows = await db.fetch(
-        "update_world", world.world_id, world.version, encode(capabilities), encode(gates)
-    )
+    rows = await db.fetch("update_world", world.world_id, world.version, encode(capabilities), encode(gates))
     return bool(rows)
 
 
@@ -75,3 +79,9 @@ async def head(db: Database, world_id: int) -> tuple[int, datetime]:
     """The `seq` of the world's last transition (0 before the first), and when it was."""
     rows = await db.fetch("get_head", world_id)
     return rows[0]["seq"], rows[0]["at"]
+
+
+async def horizon(db: Database, world_id: int) -> int:
+    """The `seq` up to which the world's transitions are not kept any more; 0: all are."""
+    rows = await db.fetch("get_head", world_id)
+    return int(rows[0]["horizon"])

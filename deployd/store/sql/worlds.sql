@@ -1,7 +1,7 @@
 -- name: add_world
 -- Together with its head; a name that exists is left as it is.
 with added as (
-    insert into worlds (name, capabilities, ephemeral) values ($1, $2::text::jsonb, $3)
+    insert into worlds (name, capabilities, ephemeral, gates) values ($1, $2::text::jsonb, $3, $4::text::jsonb)
     on conflict (name) where retired_at is null do nothing
     returning world_id
 )
