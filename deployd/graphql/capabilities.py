@@ -73,8 +73,14 @@ class Capability:
     )
     def does(self, info: Info) -> list[str]:
         driver, _ = self._driver(info)
-        protocols = {"deploys": Deployer, "provisions": Provisioner, "routes": Router, "logs": Logs}
-        return [word for word, protocol in protocols.items() if isinstance(driver, protocol)]
+        deploys = isinstance(driver, Deployer)
+        does = {
+            "deploys": deploys,
+            "provisions": isinstance(driver, Provisioner) and not deploys,  # whose methods deployers have too
+            "routes": isinstance(driver, Router),
+            "logs": isinstance(driver, Logs),
+        }
+        return [word for word, so in does.items() if so]
 
     @resolved(description="What it can do for services; null where it does not run any.")
     def supports(self, info: Info) -> Supports | None:

@@ -15,7 +15,7 @@ __all__ = ["moment", "name", "number", "step"]
 
 _Time = Annotated[datetime, Meta(tz=True)]
 _Number = Annotated[int, Meta(ge=0, le=LAST_NUMBER)]
-_Seq = Annotated[int, Meta(ge=0, lt=2**63)]
+_Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 def name(after: str | None) -> str:

@@ -153,7 +153,7 @@ async def test_what_a_token_cannot_be(served: Served, given: dict[str, Any], pat
 
 async def test_a_subscription_ends_when_its_token_is_revoked(served: Served) -> None:
     ci = await create(served, "ci", "VIEWER")
-    follow = 'subscription { transitions(world: "local") { cursor } }'
+    follow = 'subscription { transitions(world: "local") { ... on TransitionBatch { cursor } } }'
     async with served.connect(ci) as client:
         await (await client.init()).subscribe(follow)
         await client.next()
@@ -167,7 +167,9 @@ async def test_a_subscription_ends_when_its_token_is_revoked(served: Served) -> 
 async def test_a_subscription_ends_when_its_token_expires(served: Served) -> None:
     ci = await create(served, "ci", "VIEWER", seconds=1)
     async with served.connect(ci) as client:
-        await (await client.init()).subscribe('subscription { transitions(world: "local") { cursor } }')
+        await (await client.init()).subscribe(
+            'subscription { transitions(world: "local") { ... on TransitionBatch { cursor } } }'
+        )
         await client.next()
         payload = await client.next()
         assert payload["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"

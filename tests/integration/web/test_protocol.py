@@ -10,7 +10,7 @@ import pytest
 from deployd.store import transitions
 from tests.integration.web.server import Served
 
-FOLLOW = 'subscription { transitions(world: "local") { transitions { seq } } }'
+FOLLOW = 'subscription { transitions(world: "local") { ... on TransitionBatch { transitions { seq } } } }'
 
 
 OTHER_SUBPROTOCOLS: list[list[str]] = [["graphql-ws"], [], ["soap"]]
@@ -122,7 +122,7 @@ async def test_unexpected_errors_are_masked_over_both(
         raise KeyError("the secret of the house")
 
     monkeypatch.setattr(transitions, "read", broken)
-    answer = await served.post('{ transitions(world: "local") { cursor } }')
+    answer = await served.post('{ transitions(world: "local") { ... on TransitionBatch { cursor } } }')
     (error,) = answer["errors"]
     assert error["message"] == "internal error"
     assert "secret" not in json.dumps(answer)
