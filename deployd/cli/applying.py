@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ from deployd.model.world import Capability
 __all__ = ["apply"]
 
 SUFFIXES = (".yaml", ".yml")
+QUOTED = re.compile(r"`([^`\s]+)`")
+"""A key, as drivers' errors name it."""
 WIDEST = 60
 """Characters of a value that are shown."""
 
@@ -138,21 +141,23 @@ async def _ask(client: Client, draft: Draft, document: str, variables: Json) -> 
     answer: Json = next(iter((await client.query(document, variables)).values()))
     if answer["__typename"] != "Problem":
         return
-    place = _place(draft, answer["path"])
+    place = _place(draft, answer["path"], answer["message"])
     if place is None or answer["code"] not in ("INVALID_INPUT", "NOT_FOUND", "UNSUPPORTED"):
         raise raised(answer)
     right = f" {answer['remedy']}" if answer["remedy"] else ""
     raise ManifestError((f"{place}: {answer['message']}.{right}",))
 
 
-def _place(draft: Draft, path: list[str]) -> str | None:
-    """Where in the file that is which the server means: `input.capabilities.1.config`."""
+def _place(draft: Draft, path: list[str], message: str) -> str | None:
+    """Where in the file that is which the server means: `input.capabilities.1.config`, and a key of it."""
     parts = path[1:] if path[:1] == ["input"] else path
     lists = {"capabilities": draft.capabilities, "gates": draft.gates}
     names = lists.get(parts[0]) if parts else None
     if names is None or len(parts) < 2 or not parts[1].isdecimal():
         return None
-    return draft.place(parts[0], list(names)[int(parts[1])], *parts[2:])
+    here = parts[0], list(names)[int(parts[1])]
+    told = next((word for word in QUOTED.findall(message) if (*here, word) in draft.places), None)
+    return draft.place(*here, *(parts[2:] if told is None else [told]))
 
 
 def _tell(console: Console, name: str, action: str, found: list[Difference]) -> None:

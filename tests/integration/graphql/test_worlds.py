@@ -180,9 +180,9 @@ async def test_what_a_world_can_do_is_changed_and_checked(served: Served) -> Non
 async def test_a_world_is_made_of_what_is_said(served: Served) -> None:
     make = """mutation ($capabilities: [CapabilityInput!], $like: String) {
         createWorld(name: "staging", capabilities: $capabilities, like: $like) { __typename
-        ... on World { capabilities { name driver does slugs broken supports { runs maxScale rollouts tasks } }
-            slugs { slug capability parameters { name type default minimum maximum choices } outputs { name secret }
-                example } }
+        ... on World { capabilities { name driver does slugs broken supports { runs maxScale tasks } }
+            slugs { slug capability parameters { name type default minimum maximum choices }
+                outputs { name secret } example } }
         ... on Problem { code path } } }"""
     data = [{"name": "pg", "driver": "local/postgres"}, {"name": "main", "driver": "deploy:process"}]
     both = (await served.data(make, capabilities=data, like="local"))["createWorld"]
