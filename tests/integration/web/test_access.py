@@ -194,7 +194,8 @@ def call(
     while isinstance(type_, GraphQLNonNull | GraphQLList):
         type_ = type_.of_type
     composite = isinstance(type_, GraphQLObjectType | GraphQLUnionType | GraphQLInterfaceType)
-    problem = " ... on Problem { code }" if isinstance(type_, GraphQLUnionType) else ""
+    refusable = isinstance(type_, GraphQLUnionType) and any(one.name == "Problem" for one in type_.types)
+    problem = " ... on Problem { code }" if refusable else ""
     asked = f"({given})" if given else ""
     selected = f" {{ __typename{problem} }}" if composite else ""
     return f"{kind} {{ {name}{asked}{selected} }}"

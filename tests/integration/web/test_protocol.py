@@ -121,7 +121,7 @@ async def test_unexpected_errors_are_masked_over_both(
     async def broken(*_: object) -> None:
         raise KeyError("the secret of the house")
 
-    monkeypatch.setattr(transitions, "read", broken)
+    monkeypatch.setattr(transitions, "read_page", broken)
     answer = await served.post('{ transitions(world: "local") { ... on TransitionBatch { cursor } } }')
     (error,) = answer["errors"]
     assert error["message"] == "internal error"
