@@ -31,6 +31,7 @@ from bench.report import Options, Result, compare, print_results, print_table, r
 from bench.running import Running, serving
 from deployd.cli import documents
 from deployd.cli.client import Client
+from deployd.cli.paging import all_of
 from deployd.cli.progress import word
 from deployd.cli.session import begin, cursor_of
 
@@ -91,7 +92,7 @@ async def _deploy(home: Path, count: int) -> Cost:
                 await asyncio.sleep(0.01)
         programs = await await_moments(moments, names)
         cpu = spent(_machinery(running, programs)) - before
-        found = (await client.query(documents.SERVICES, {"world": WORLD}))["world"]["services"]
+        found = await all_of(client, documents.SERVICES, {"world": WORLD}, "world", "services") or []
         return _cost(began, {one["name"]: served[one["id"]] for one in found}, programs, cpu)
 
 
@@ -110,7 +111,7 @@ async def _succeeding(client: Client) -> AsyncIterator[dict[str, float]]:
         async with aclosing(stream):
             async for batch in stream:
                 now = time.time()
-                for one in batch["transitions"]:
+                for one in batch.get("transitions", ()):
                     state = word(one["toState"])
                     if word(one["kind"]) == "deployment" and state == "succeeded":
                         served[one["serviceId"]] = now

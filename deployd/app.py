@@ -66,6 +66,8 @@ _LOCAL = "local"
 _ROUTER = "route:local"
 _PARTITIONS_EVERY = timedelta(hours=12)
 _TRACES_SENT = 1.0  # seconds
+_HEAR_EVERY = 2.0
+"""Seconds until it is seen that a world has a new capability; until then its services are only looked at."""
 _UPLOADS_KEPT, _REQUESTS_KEPT, _SWEEP_EVERY = timedelta(days=1), timedelta(days=7), timedelta(hours=1)
 
 
@@ -122,9 +124,8 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         worker = await stack.enter_async_context(
             Worker(context, committer, bus, acts, ANSWERS, placements=[placement])
         )
-        for driver in await _configured(db, drivers):
-            if isinstance(driver, Watch):
-                await stack.enter_async_context(_running(hear(driver, committer), "watch"))
+        await _configured(db, drivers, set())  # made and imported once, before anything waits for it
+        await stack.enter_async_context(_running(_hear_all(db, drivers, committer), "watches"))
 
         async def deployer(world_id: int, capability: str) -> Deployer:
             driver = await context.driver_of(world_id, capability)
@@ -160,18 +161,44 @@ class _Drivers:
         return self._made[key]
 
 
-async def _configured(db: Database, drivers: _Drivers) -> list[Driver]:
-    """Every driver that a world has a capability for. One that cannot be made is told when it is needed."""
+async def _configured(db: Database, drivers: _Drivers, told: set[str]) -> list[Driver]:
+    """Every driver that a living world has a capability for. Why one cannot be made is logged once."""
     made: dict[int, Driver] = {}
     for world in await worlds.list_all(db):
-        for capability in world.capabilities.values():
+        for capability in world.capabilities.values() if world.retired_at is None else ():
             try:
                 driver = drivers.driver(capability.driver, capability.config)
             except DeploydError as error:
-                _log.warning("world %s: %s %s", world.name, error.message, error.remedy)
+                text = f"world {world.name}: {error.message} {error.remedy}"
+                if text not in told:
+                    told.add(text)
+                    _log.warning("%s", text)
             else:
                 made[id(driver)] = driver
     return list(made.values())
+
+
+async def _hear_all(db: Database, drivers: _Drivers, committer: Committer) -> None:
+    """What drivers notice wakes services: those of capabilities too that come while the server runs."""
+    heard: dict[int, asyncio.Task[None]] = {}
+    told: set[str] = set()
+    try:
+        while True:
+            try:
+                there = {
+                    id(one): one for one in await _configured(db, drivers, told) if isinstance(one, Watch)
+                }
+                for key in heard.keys() - there.keys():
+                    heard.pop(key).cancel()
+                for key in there.keys() - heard.keys():
+                    heard[key] = asyncio.create_task(hear(there[key], committer), name="watch")
+            except PostgresUnavailable as error:
+                _log.debug("watches: %s", error)
+            await asyncio.sleep(_HEAR_EVERY)
+    finally:
+        for task in heard.values():
+            task.cancel()
+        await asyncio.gather(*heard.values(), return_exceptions=True)
 
 
 async def _ensure_token(db: Database, home: Path, system_world_id: int, placement: str) -> None:

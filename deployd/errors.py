@@ -6,6 +6,7 @@
     │   ├── NotFound               no such world, service, deployment, …
     │   │   └── BaseUnknown        the tree that an upload changes is not here
     │   ├── Conflict               it contradicts what is there already
+    │   ├── CursorExpired          what comes behind a cursor is not kept any more
     │   ├── Unsupported            the world cannot do it
     │   ├── Unauthenticated        no valid token
     │   └── Forbidden              the policy says no
@@ -34,6 +35,7 @@ from typing import ClassVar
 __all__ = [
     "BaseUnknown",
     "Conflict",
+    "CursorExpired",
     "Denied",
     "DeploydError",
     "DriverError",
@@ -77,6 +79,8 @@ class InputError(DeploydError):
     """The request is wrong."""
 
     code = "INVALID_INPUT"
+    path: tuple[str, ...] = ()
+    """Which part of a request that has parts, from the outside in; empty: who asked knows."""
 
 
 class ManifestError(InputError):
@@ -112,6 +116,12 @@ class Conflict(InputError):
     """This contradicts what is there already."""
 
     code = "CONFLICT"
+
+
+class CursorExpired(InputError):
+    """What comes behind the cursor is not kept any more."""
+
+    code = "CURSOR_EXPIRED"
 
 
 class Unsupported(InputError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deployd.catalog.builtin import BUILTIN
+from deployd.catalog.example import example
 from deployd.catalog.resolving import Offered, offered
 
-__all__ = ["BUILTIN", "Offered", "offered"]
+__all__ = ["BUILTIN", "Offered", "example", "offered"]

@@ -220,8 +220,38 @@ def _parts(one: argparse.ArgumentParser) -> Verb:
 
 
 def _worlds(verb: Verb) -> None:
-    part = _parts(verb("world", "worlds:list_worlds", "list, create and retire worlds; set their gates"))
+    applying = verb(
+        "apply",
+        "applying:apply",
+        "make worlds as files describe them",
+        "Makes worlds as the operator's files describe them: reads all of them first, says what is"
+        " otherwise with "
+        "each world, and changes that. What a file does not say stays as it is; a capability or a"
+        " gate that is not "
+        "in a list that it says goes, unless somebody uses it.",
+    )
+    applying.add_argument(
+        "-f",
+        "--file",
+        action="append",
+        required=True,
+        metavar="PATH",
+        help="a file, a folder with files that end in .yaml, or - for what is piped in; may be repeated",
+    )
+    applying.add_argument("--dry-run", action="store_true", help="only say what would change")
+    part = _parts(
+        verb("world", "worlds:list_worlds", "list, show, create and retire worlds; set their gates")
+    )
     part("list", "worlds:list_worlds", "list the worlds")
+    show = part("show", "showing:show", "show what a world can do, and what can be asked for in it")
+    show.add_argument("name", nargs="?", metavar="NAME", help="(else the one of --world)")
+    show.add_argument(
+        "-o",
+        "--output",
+        choices=("yaml",),
+        metavar="FORMAT",
+        help="yaml: the file that `deployd apply` takes",
+    )
     create = part("create", "worlds:create", "make a world")
     create.add_argument("name", metavar="NAME")
     create.add_argument(

@@ -16,7 +16,7 @@ from deployd.errors import DeploydError, Forbidden, ManifestError, PostgresUnava
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["PATIENCE", "REPEATING", "Client", "Json"]
+__all__ = ["PATIENCE", "REPEATING", "Client", "Json", "raised"]
 
 Json = dict[str, Any]
 
@@ -117,7 +117,7 @@ class Client:
                 data = await self.query(*whole, patience=patience)
         thing: Json = next(iter(data.values()))
         if thing["__typename"] == "Problem":
-            raise _error(thing["code"], thing["message"], thing["remedy"], thing["evidence"])
+            raise raised(thing)
         return thing
 
     async def subscribe(
@@ -283,6 +283,11 @@ def _data(body: Json) -> Json:
         )
     data: Json = body["data"]
     return data
+
+
+def raised(problem: Json) -> DeploydError:
+    """A Problem that the server answered, as the error that it is."""
+    return _error(problem["code"], problem["message"], problem["remedy"], problem["evidence"])
 
 
 def _error(code: str, message: str, remedy: str, evidence: str) -> DeploydError:

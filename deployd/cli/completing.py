@@ -58,7 +58,9 @@ async def _ask(options: Options, kind: str) -> list[str]:
             return [one["slug"] for one in world["slugs"]]
         document = documents.RESOURCES if kind == "resources" else documents.NAMES
         world = (await client.query(document, {"world": options.world}))["world"]
-        return [one["name"] for one in world[kind] if word(one["state"]) not in ("retired", "deleted")]
+        return [
+            one["name"] for one in world[kind]["nodes"] if word(one["state"]) not in ("retired", "deleted")
+        ]
 
 
 def _names(found: list[Json]) -> list[str]:

@@ -142,7 +142,7 @@ async def _next_deployment(client: Client, world: str, after: str, service_id: s
             stream = client.subscribe(documents.TRANSITIONS, {"world": world, "after": after})
             async with aclosing(stream):
                 async for batch in stream:
-                    for one in batch["transitions"]:
+                    for one in batch.get("transitions", ()):
                         if one["serviceId"] == service_id and _born(one):
                             return str(one["machineId"])
     except TimeoutError:

@@ -19,7 +19,9 @@ __all__ = [
     "HOLD",
     "LIFT_HOLD",
     "LOGS",
+    "MAKE_WORLD",
     "PLAN",
+    "RELEASES",
     "RESOURCE",
     "RESOURCES",
     "RETIRE_WORLD",
@@ -36,11 +38,15 @@ __all__ = [
     "TRANSITIONS",
     "UNSET_SECRET",
     "UPDATE_RESOURCE",
+    "UPDATE_WORLD",
     "VERSION",
     "WHY",
     "WHY_NAMED",
     "WORLD",
     "WORLDS",
+    "WORLD_RESOURCES",
+    "WORLD_SERVICES",
+    "WORLD_WHOLE",
 ]
 
 _REASON = "{ code summary evidence remedy fault subject { kind name } where }"
@@ -54,7 +60,7 @@ _SERVICE = f"""{{
   schedule nextRunAt runningSince lastRunAt lastRunReason {_REASON}
   reason {_REASON} serving {{ id number createdAt }} previous {{ id number }}
   deployment {{ id state progress }} copies running holds {{ release {{ id number }} by at note }}
-  deployments(first: 1) {{ id state requestedAt reason {_REASON} }}
+  deployments(first: 1) {{ nodes {{ id state requestedAt reason {_REASON} }} }}
 }}"""
 
 _ITEMS = "{ kind name action why approval notes fields { path before after } }"
@@ -68,11 +74,25 @@ VERSION = "query Version { version }"
 
 WORLD = "query World($world: String!) { world(name: $world) { name cursor } }"
 
-WORLDS = """query Worlds { worlds {
-  name ephemeral createdAt retiredAt capabilities { name driver } services { name state } resources { name }
-} }"""
+_MORE = "pageInfo { hasNextPage endCursor }"
 
-RESOURCES = f"query Resources($world: String!) {{ world(name: $world) {{ name resources {_RESOURCE} }} }}"
+WORLDS = f"""query Worlds {{ worlds {{
+  name ephemeral createdAt retiredAt capabilities {{ name driver }}
+  services(first: 200) {{ nodes {{ name state }} {_MORE} }}
+  resources(first: 200) {{ nodes {{ name }} {_MORE} }}
+}} }}"""
+
+WORLD_SERVICES = f"""query WorldServices($world: String!, $after: Cursor) {{ world(name: $world) {{
+  services(first: 200, after: $after) {{ nodes {{ name state }} {_MORE} }}
+}} }}"""
+
+WORLD_RESOURCES = f"""query WorldResources($world: String!, $after: Cursor) {{ world(name: $world) {{
+  resources(first: 200, after: $after) {{ nodes {{ name }} {_MORE} }}
+}} }}"""
+
+RESOURCES = f"""query Resources($world: String!, $after: Cursor) {{ world(name: $world) {{
+  name resources(first: 200, after: $after) {{ nodes {_RESOURCE} {_MORE} }}
+}} }}"""
 
 RESOURCE = (
     f"query Resource($world: String!, $name: String!) {{ resource(world: $world, name: $name) {_RESOURCE} }}"
@@ -118,25 +138,31 @@ ADOPT_RESOURCE = f"""mutation AdoptResource($world: String!, $name: String!) {{
   adoptResource(world: $world, name: $name) {{ __typename ... on Resource {{ id name }} {_PROBLEM} }}
 }}"""
 
-SERVICES = f"""query Services($world: String!) {{
-  world(name: $world) {{ name services {_SERVICE} resources {_RESOURCE} }}
-}}"""
+SERVICES = f"""query Services($world: String!, $after: Cursor) {{ world(name: $world) {{
+  name services(first: 200, after: $after) {{ nodes {_SERVICE} {_MORE} }}
+}} }}"""
 
 SERVICE = (
     f"query Service($world: String!, $name: String!) {{ service(world: $world, name: $name) {_SERVICE} }}"
 )
 
-HISTORY = f"""query History($world: String!, $name: String!, $first: Int!) {{
+HISTORY = f"""query History($world: String!, $name: String!, $first: Int!, $after: Cursor) {{
   service(world: $world, name: $name) {{
-    id name previous {{ id number }} releases(first: $first) {{ id number createdAt }}
-    deployments(first: $first) {_DEPLOYMENT}
+    id name previous {{ id number }}
+    deployments(first: $first, after: $after) {{ nodes {_DEPLOYMENT} {_MORE} }}
+  }}
+}}"""
+
+RELEASES = f"""query Releases($world: String!, $name: String!, $after: Cursor) {{
+  service(world: $world, name: $name) {{
+    releases(first: 200, after: $after) {{ nodes {{ id number createdAt }} {_MORE} }}
   }}
 }}"""
 
 CHANGE = f"""query Change($id: ID!) {{
   change(id: $id) {{
     id state finished directory repository ref commit tree requestedBy plan planHash unaffected createdAt
-    dryRun planItems {_ITEMS} reason {_REASON}
+    updatedAt dryRun planItems {_ITEMS} reason {_REASON}
     deployments {_DEPLOYMENT}
   }}
 }}"""
@@ -145,13 +171,21 @@ DEPLOYMENT = f"query Deployment($id: ID!) {{ deployment(id: $id) {_DEPLOYMENT} }
 
 TRANSITIONS = f"""subscription Transitions($world: String!, $after: Cursor) {{
   transitions(world: $world, after: $after) {{
-    transitions {{ seq at machineId kind serviceId trigger fromState toState actor reason {_REASON} }}
-    cursor
+    __typename
+    ... on TransitionBatch {{
+      transitions {{ seq at machineId kind serviceId trigger fromState toState actor reason {_REASON} }}
+      cursor
+    }}
+    ... on CursorExpired {{ message cursor }}
   }}
 }}"""
 
 MOVES = """subscription Moves($id: ID!, $after: Cursor) {
-  deployment(id: $id, after: $after) { transitions { machineId serviceId toState } cursor }
+  deployment(id: $id, after: $after) {
+    __typename
+    ... on DeploymentEvent { transitions { machineId serviceId toState } cursor }
+    ... on CursorExpired { cursor }
+  }
 }"""
 
 _EXPECTED = "{ id expectedSeconds expectedSteps { state seconds } }"
@@ -160,12 +194,44 @@ EXPECTED_OF_CHANGE = f"query Expected($id: ID!) {{ change(id: $id) {{ deployment
 
 EXPECTED_OF_DEPLOYMENT = f"query Expected($id: ID!) {{ deployment(id: $id) {_EXPECTED} }}"
 
-NAMES = "query Names($world: String!) { world(name: $world) { services { name state } } }"
+NAMES = """query Names($world: String!) {
+  world(name: $world) { services(first: 200) { nodes { name state } } }
+}"""
 
 SLUGS = """query Slugs($world: String!) { world(name: $world) { name slugs {
   slug type driver capability description
   parameters { name type default minimum maximum choices description } outputs { name secret } example
 } } }"""
+
+_CAPABILITIES = "capabilities { name driver approval config }"
+_GATES = "gates { name allow ports }"
+
+WORLD_WHOLE = f"""query WorldWhole($world: String!) {{ world(name: $world) {{
+  name version ephemeral createdAt retiredAt {_GATES}
+  capabilities {{
+    name driver approval config keys does broken slugs
+    supports {{ runs http tcp maxScale rollouts tasks boundToHost }}
+  }}
+  slugs {{
+    slug type driver capability description example outputs {{ name secret }}
+    parameters {{ name type default minimum maximum choices description }}
+  }}
+}} }}"""
+
+_WORLD_ANSWER = f"""{{
+  __typename ... on World {{ name version ephemeral {_CAPABILITIES} {_GATES} }}
+  ... on Problem {{ code message remedy evidence path }}
+}}"""
+
+MAKE_WORLD = f"""mutation MakeWorld(
+  $name: String!, $ephemeral: Boolean!, $capabilities: [CapabilityInput!]!, $gates: [GateInput!]!
+) {{
+  createWorld(name: $name, ephemeral: $ephemeral, capabilities: $capabilities, gates: $gates) {_WORLD_ANSWER}
+}}"""
+
+UPDATE_WORLD = f"""mutation UpdateWorld($input: UpdateWorldInput!) {{
+  updateWorld(input: $input) {_WORLD_ANSWER}
+}}"""
 
 _LINES = "{ lines { at stream instance text } cursor }"
 

@@ -9,6 +9,7 @@ from deployd.cli import documents
 from deployd.cli.client import Client, Json
 from deployd.cli.exits import ExitCode, ServerUnreachable
 from deployd.cli.options import Options
+from deployd.cli.paging import all_of, whole_worlds
 from deployd.cli.progress import word
 from deployd.cli.resources import rested
 from deployd.cli.session import client_of, console_of, stuck, until
@@ -77,16 +78,14 @@ async def _suspend_all(client: Client, console: Console, world: str) -> list[str
 
 
 async def _running(client: Client, world: str) -> list[Json]:
-    data = await client.query(documents.SERVICES, {"world": world})
-    there = data["world"]
-    return [one for one in there["services"] if not suspended(one)] if there else []
+    there = await all_of(client, documents.SERVICES, {"world": world}, "world", "services")
+    return [one for one in there or () if not suspended(one)]
 
 
 async def _elsewhere(client: Client, world: str) -> list[str]:
-    data = await client.query(documents.WORLDS)
     return [
         f"{service['name']} ({other['name']})"
-        for other in data["worlds"]
+        for other in await whole_worlds(client)
         if other["name"] != world
         for service in other["services"]
         if word(service["state"]) == "serving"

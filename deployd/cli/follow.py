@@ -12,6 +12,7 @@ from typing import Protocol
 from deployd.cli import documents
 from deployd.cli.client import PATIENCE, Client, Json
 from deployd.cli.looking import next_run
+from deployd.cli.paging import lists
 from deployd.cli.planned import plan_lines, summary
 from deployd.cli.progress import Attempt, Progress, word
 from deployd.cli.render import board, plain_line
@@ -149,7 +150,7 @@ async def follow_change(
     await _follow(client, world, after, snapshot, expectation, shown, progress)
     for name in progress.unaffected:
         found = await client.query(documents.SERVICE, {"world": world, "name": name}, patience=PATIENCE)
-        progress.unaffected[name] = found["service"]
+        progress.unaffected[name] = lists(found["service"])
     for one in progress.attempts.values():
         if one.state == "succeeded" and not one.reached:  # a worker, or a job that is to run some time
             found = await client.query(
@@ -207,7 +208,10 @@ async def _follow(
         fresh = time.monotonic()
         while not progress.finished:
             batch = await _next(batches, reader)
-            for transition in batch["transitions"] if batch else ():
+            if batch is not None and "transitions" not in batch:  # what was between is not kept any more
+                shown.note(batch["message"])
+                progress.jump(await snapshot(), time.monotonic())
+            for transition in batch.get("transitions", ()) if batch else ():
                 if not progress.concerns(transition) and _born(transition):
                     progress.absorb(await snapshot())
                 if progress.concerns(transition):

@@ -11,6 +11,7 @@ from deployd.cli.client import Json
 from deployd.cli.exits import ExitCode, ServerUnreachable
 from deployd.cli.holds import held
 from deployd.cli.options import Options
+from deployd.cli.paging import all_of
 from deployd.cli.progress import BAD, GIVEN_UP, word
 from deployd.cli.render import age, health_style, table
 from deployd.cli.resources import show
@@ -19,6 +20,9 @@ from deployd.cli.terminal import Console, clean, cut, error_block
 from deployd.errors import NotFound
 
 __all__ = ["history", "next_run", "status", "version"]
+
+_PAGE = 200
+"""Items that the server gives at once."""
 
 
 async def version(options: Options, arguments: argparse.Namespace) -> int:
@@ -48,11 +52,12 @@ async def status(options: Options, arguments: argparse.Namespace) -> int:
             else:
                 _detail(console, service)
             return ExitCode.DONE
-        data = await client.query(documents.SERVICES, {"world": options.world})
-    if data["world"] is None:
-        raise NotFound(f"there is no world {options.world!r}", remedy="Name another by --world.")
-    services = [one for one in data["world"]["services"] if word(one["state"]) != "retired"]
-    resources = data["world"]["resources"]
+        found = await all_of(client, documents.SERVICES, {"world": options.world}, "world", "services")
+        if found is None:
+            raise NotFound(f"there is no world {options.world!r}", remedy="Name another by --world.")
+        services = [one for one in found if word(one["state"]) != "retired"]
+        variables = {"world": options.world}
+        resources = await all_of(client, documents.RESOURCES, variables, "world", "resources") or []
     if console.json:
         console.document(services)
     elif not services:
@@ -178,16 +183,15 @@ def _last_run(service: Json) -> str:
 async def history(options: Options, arguments: argparse.Namespace) -> int:
     """A service's deployments, newest first."""
     console = console_of(options)
-    variables = {"world": options.world, "name": arguments.service, "first": arguments.limit}
+    most = arguments.limit
+    variables = {"world": options.world, "name": arguments.service, "first": min(_PAGE, most)}
     async with client_of(options) as client:
-        data = await client.query(documents.HISTORY, variables)
-    service = data["service"]
-    if service is None:
+        deployments = await all_of(client, documents.HISTORY, variables, "service", "deployments", most=most)
+    if deployments is None:
         raise NotFound(
             f"world {options.world!r} has no service {arguments.service!r}",
             remedy="See which there are: deployd status",
         )
-    deployments = service["deployments"]
     if console.json:
         console.document(deployments)
     elif not deployments:

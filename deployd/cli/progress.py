@@ -133,6 +133,15 @@ class Attempt:
         """How long each state is likely to last, as a query says."""
         self.expected = {word(one["state"]): one["seconds"] for one in known["expectedSteps"]}
 
+    def jump(self, snapshot: Json, now: float) -> None:
+        """Stand in the snapshot's state, however it came there."""
+        if self.steps and self.steps[-1].state == self.state:
+            return
+        if self.steps:
+            self.steps[-1].seconds = self.steps[-1].lasted(now)
+        at = datetime.fromisoformat(snapshot["updatedAt"])
+        self.steps.append(Step(self.state, at, now, 0.0 if self.finished else None))
+
     def seconds(self, now: float) -> float:
         """How long it took, or has taken so far."""
         return sum(step.lasted(now) for step in self.steps)
@@ -202,6 +211,14 @@ class Progress:
                 self.unaffected.setdefault(name, None)
         for one in snapshot["deployments"] if self.change is not None else [snapshot]:
             self.attempts.setdefault(one["id"], Attempt(one["id"])).absorb(one, last=last)
+
+    def jump(self, snapshot: Json, now: float) -> None:
+        """As a query says it is by now, where the steps that led there are not kept any more."""
+        self.absorb(snapshot, last=True)
+        own = [] if self.change is None else [(self.change, snapshot)]
+        below = snapshot["deployments"] if self.change is not None else [snapshot]
+        for attempt, told in [*own, *((self.attempts[one["id"]], one) for one in below)]:
+            attempt.jump(told, now)
 
     def left_alone(self) -> list[str]:
         """One line for each service that the change leaves as it is: why, and where it is reached."""

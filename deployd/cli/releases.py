@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from deployd.cli import documents
 from deployd.cli.client import Client
+from deployd.cli.paging import all_of
 from deployd.errors import Conflict, NotFound
 
 __all__ = ["release_of"]
 
-MOST = 100
-"""Releases that the server tells at once."""
-
 
 async def release_of(client: Client, world: str, name: str, number: int) -> str:
     """The id of the release with this number, of a service that is there. Raises Conflict, NotFound."""
-    data = await client.query(documents.HISTORY, {"world": world, "name": name, "first": MOST})
-    releases = {one["number"]: one["id"] for one in data["service"]["releases"]}
+    found = await all_of(client, documents.RELEASES, {"world": world, "name": name}, "service", "releases")
+    releases = {one["number"]: one["id"] for one in found or ()}
     if not releases:
         raise Conflict(f"service {name} has no release yet")
     if number not in releases:

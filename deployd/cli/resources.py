@@ -11,6 +11,7 @@ from deployd.cli import documents
 from deployd.cli.client import Client, Json
 from deployd.cli.exits import ExitCode
 from deployd.cli.options import Options
+from deployd.cli.paging import all_of
 from deployd.cli.progress import word
 from deployd.cli.render import age, table
 from deployd.cli.session import AGAIN, client_of, console_of
@@ -110,8 +111,7 @@ async def rested(client: Client, world: str) -> list[str]:
 
 
 async def _resources(client: Client, world: str) -> list[Json]:
-    there = (await client.query(documents.RESOURCES, {"world": world}))["world"]
-    if there is None:
+    found = await all_of(client, documents.RESOURCES, {"world": world}, "world", "resources")
+    if found is None:
         raise NotFound(f"there is no world {world!r}", remedy="Name another by --world.")
-    found: list[Json] = there["resources"]
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 from deployd.cli import documents
 from deployd.cli.client import REPEATING, Client, Json
 from deployd.cli.options import Options
+from deployd.cli.paging import lists
 from deployd.cli.terminal import Console
 from deployd.errors import Conflict, DeploydError, InputError, NotFound
 
@@ -86,7 +87,7 @@ async def service_of(client: Client, world: str, name: str) -> Json:
         raise NotFound(
             f"world {world!r} has no service {name!r}", remedy="See which there are: deployd status"
         )
-    service: Json = data["service"]
+    service: Json = lists(data["service"])
     return service
 
 
@@ -105,7 +106,7 @@ async def latest(client: Client, world: str, id_or_name: str) -> str:
             f"{id_or_name!r} is no id, and world {world!r} has no service of this name",
             remedy="See which there are: deployd status",
         )
-    deployments = data["service"]["deployments"]
+    deployments = lists(data["service"]["deployments"])
     if not deployments:
         raise Conflict(f"service {id_or_name} has no deployment yet")
     return str(deployments[0]["id"])
@@ -129,7 +130,7 @@ async def until(
                 data = await client.query(
                     documents.SERVICE, {"world": world, "name": name}, patience=patience
                 )
-                waiting[name] = data["service"]
+                waiting[name] = lists(data["service"])
             except NotFound:
                 waiting[name] = None
             if settled(waiting[name]):

@@ -68,7 +68,10 @@ class Stay:
         )
         async with aclosing(stream):
             async for batch in stream:
-                for transition in batch["transitions"]:
+                if "transitions" not in batch:  # what moved meanwhile is not kept any more
+                    self._note(batch["message"])
+                    await self._look_again()
+                for transition in batch.get("transitions", ()):
                     name = self.names.get(transition["serviceId"])
                     if name is None:
                         continue
@@ -82,6 +85,14 @@ class Stay:
                         (self._gone.add if ended else self._gone.discard)(transition["serviceId"])
                 if self._gone >= self.names.keys():
                     return
+
+    async def _look_again(self) -> None:
+        """Which of the services have ended, where no transition told of it."""
+        for service_id, name in self.names.items():
+            data = await self.client.query(documents.SERVICE, {"world": self.world, "name": name})
+            there = data["service"]
+            ended = there is None or there["id"] != service_id or word(there["state"]) in ENDED
+            (self._gone.add if ended else self._gone.discard)(service_id)
 
     async def _tell_logs(self, name: str, since: str) -> None:
         """What one service has written since then."""

@@ -191,6 +191,9 @@ async def _read(client: Client, waiting: _Waiting, moved: Callable[[], None], co
     stream = client.subscribe(document, variables, patience=PATIENCE, lost=lost)
     async with aclosing(stream):
         async for batch in stream:
+            if "transitions" not in batch:  # what moved is not told any more: look
+                moved()
+                continue
             for one in batch["transitions"]:
                 if waiting.id == one["machineId"] or (service and service == one["serviceId"]):
                     moved()

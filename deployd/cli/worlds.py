@@ -11,6 +11,7 @@ from deployd.cli import documents
 from deployd.cli.client import Client, Json
 from deployd.cli.exits import ExitCode
 from deployd.cli.options import Options
+from deployd.cli.paging import whole_worlds
 from deployd.cli.progress import FINAL_CHANGE, word
 from deployd.cli.render import age, table
 from deployd.cli.session import AGAIN, client_of, console_of
@@ -26,7 +27,7 @@ async def list_worlds(options: Options, arguments: argparse.Namespace) -> int:
     """The living worlds, with what they can do."""
     console = console_of(options)
     async with client_of(options) as client:
-        worlds = (await client.query(documents.WORLDS))["worlds"]
+        worlds = await whole_worlds(client)
     living = [one for one in worlds if one["retiredAt"] is None and one["name"] != "system"]
     if console.json:
         console.document(living)

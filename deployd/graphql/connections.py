@@ -17,12 +17,15 @@ import strawberry
 from deployd.errors import InputError
 from deployd.graphql.scalars import CursorText
 
-__all__ = ["AfterItem", "Connection", "Edge", "PageInfo", "decode", "encode"]
+__all__ = ["PAGE", "AfterItem", "Connection", "Edge", "FirstItems", "PageInfo", "decode", "encode"]
 
 N = TypeVar("N")
 M = TypeVar("M")
 
 _LONGEST = 1024
+PAGE = 200
+
+FirstItems = Annotated[int, strawberry.argument(description=f"How many at most, 1 to {PAGE}.")]
 
 AfterItem = Annotated[
     CursorText | None, strawberry.argument(description="Go on behind this item: a cursor of the same list.")
@@ -90,6 +93,8 @@ def decode(text: str, shape: Any) -> Any:
         if len(text) > _LONGEST:
             raise ValueError
         content = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
+        if b"\\u0000" in content:  # no text of the database
+            raise ValueError
         return msgspec.json.decode(content, type=shape)
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from deployd.drivers.api import Deployer
 from deployd.engine.access import Access
 from deployd.engine.auditing import Auditing
 from deployd.engine.bus import Bus
-from deployd.engine.context import Driver
+from deployd.engine.capabilities import MakeDriver
 from deployd.engine.diagnosis import Diagnosis
 from deployd.engine.infrastructure import Infrastructure
 from deployd.engine.operations import Operations
@@ -22,7 +22,6 @@ from deployd.engine.restraint import Restraint
 from deployd.engine.scaling import Scaling
 from deployd.engine.secrets import Secrets
 from deployd.engine.worlds import Worlds
-from deployd.errors import Unsupported
 from deployd.graphql.loaders import Loaders
 from deployd.model.actor import Actor
 from deployd.store.database import Database
@@ -33,10 +32,6 @@ Reauthenticate = Callable[[], Awaitable[Actor | None]]
 """Who the caller is now. Raises Unauthenticated once its token does not count any more."""
 
 RECHECK = 30.0  # seconds that a subscription may go on without asking again whether it may
-
-
-def _none(name: str) -> Driver:
-    raise Unsupported(f"there is no driver {name}")
 
 
 @dataclass(frozen=True)
@@ -51,13 +46,13 @@ class Api:
     secrets: Secrets
     access: Access
     auditing: Auditing
-    driver: Callable[[str, Mapping[str, object]], Driver] = lambda name, _: _none(name)
-    """Makes the driver of this name with this configuration. Raises what drivers raise."""
+    driver: MakeDriver
+    """The driver behind a configuration, one for each."""
 
     @property
     def worlds(self) -> Worlds:
         """What can be asked about worlds."""
-        return Worlds(self.operations)
+        return Worlds(self.operations, self.driver)
 
     @property
     def diagnosis(self) -> Diagnosis:

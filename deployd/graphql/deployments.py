@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated, Self
-from uuid import UUID
 
 import strawberry
 
 from deployd.engine import rollout
-from deployd.errors import NotFound
 from deployd.graphql.answers import MachineAnswer
+from deployd.graphql.connections import Connection
 from deployd.graphql.context import Context, Info
-from deployd.graphql.cursor import Cursor
 from deployd.graphql.explanations import Explanation
-from deployd.graphql.feed import BATCH, check_cursor, follow
-from deployd.graphql.fields import resolved, subscription
+from deployd.graphql.fields import resolved
 from deployd.graphql.problem import or_none, parse_id
+from deployd.graphql.releases import Release, load_release
 from deployd.graphql.scalars import CursorText, DeploymentState
-from deployd.graphql.transitions import After, Reason, Transition
+from deployd.graphql.transitions import Reason, Transition
 from deployd.machines import TABLES
-from deployd.model import machine as model
-from deployd.model import release
 from deployd.model.facts import DeploymentFacts
 from deployd.model.machine import Machine
 from deployd.model.state import MachineKind
-from deployd.store import machines, transitions, worlds
-from deployd.store.database import Database
 from deployd.store.expected import Expected
 
 __all__ = [
     "Deployment",
     "DeploymentEvent",
+    "DeploymentId",
     "DeploymentQuery",
-    "DeploymentSubscription",
     "ExpectedStep",
-    "Release",
     "is_final",
+    "page",
 ]
 
 _FINAL = {
@@ -52,23 +44,6 @@ DeploymentId = Annotated[strawberry.ID, strawberry.argument(description="The dep
 def is_final(machine: Machine) -> bool:
     """Whether nothing leads out of the state that it is in."""
     return machine.state in _FINAL[machine.kind]
-
-
-@strawberry.type(description="What a deployment makes a service serve. It never changes.")
-class Release:
-    """The model's Release."""
-
-    id: strawberry.ID = strawberry.field(description="Names it when a service shall go back to it.")
-    number: int = strawberry.field(description="Counts within its service, from 1.")
-    tree: str | None = strawberry.field(description="The git tree id of its files.")
-    created_at: datetime = strawberry.field(description="When it was made.")
-
-    @classmethod
-    def of(cls, one: release.Release) -> Self:
-        """The release as it was stored."""
-        return cls(
-            id=strawberry.ID(str(one.id)), number=one.number, tree=one.source.tree, created_at=one.created_at
-        )
 
 
 @strawberry.type(description="How long a state of a deployment is likely to last.")
@@ -175,10 +150,9 @@ class Deployment(MachineAnswer):
         return await context.loaders.expected.load(like)
 
 
-async def load_release(context: Context, world_id: int, release_id: UUID | None) -> Release | None:
-    """The release of this id, read together with others that are asked for now."""
-    found = None if release_id is None else await context.loaders.releases.load((world_id, release_id))
-    return None if found is None else Release.of(found)
+def page(found: list[Machine], first: int, after: str | None) -> Connection[Deployment]:
+    """A page of deployments, newest first."""
+    return Connection.of(found, first, Deployment.of, lambda one: (one.created_at, one.id), after)
 
 
 @strawberry.type(description="A deployment as it is now, with what moved it since the event before.")
@@ -203,69 +177,3 @@ class DeploymentQuery:
     async def deployment(self, info: Info, id: DeploymentId) -> Deployment | None:  # noqa: A002
         machine = await _deployment(info.context, id)
         return None if machine is None else Deployment.of(machine)
-
-
-@strawberry.type
-class DeploymentSubscription:
-    """Being told."""
-
-    @subscription(
-        description="One deployment until it has ended. The first event comes at once, with its transitions"
-        " behind the cursor (without one: all); the last one has it finished."
-    )
-    async def deployment(
-        self,
-        info: Info,
-        id: DeploymentId,  # noqa: A002
-        after: After = None,
-    ) -> AsyncGenerator[DeploymentEvent, None]:
-        context = info.context
-        world, machine = await context.operations.located(context.actor, parse_id(id))
-        if machine.kind is not MachineKind.DEPLOYMENT:
-            raise NotFound(f"{id} is a {machine.kind}, no deployment")
-        head, _ = await worlds.head(context.api.db, machine.world_id)
-        start = Cursor(machine.world_id)
-        if after is not None:
-            start = check_cursor(Cursor.decode(after, machine.world_id), head)
-        progress = _Progress(context.api.db, machine, start)
-        async with aclosing(follow(context, world, progress.look)) as events:
-            async for event in events:
-                yield event
-                if event.deployment.finished:
-                    return
-
-
-class _Progress:
-    """Looks at one deployment, again and again."""
-
-    def __init__(self, db: Database, machine: Machine, cursor: Cursor) -> None:
-        self._db, self._machine, self._cursor = db, machine, cursor
-        self._looked = False
-
-    async def look(self) -> tuple[DeploymentEvent | None, bool]:
-        """The next event; None while nothing moved, except the first time."""
-        found = await self._rest(self._cursor)
-        if self._looked and not found:
-            return None, False
-        now = await machines.get(self._db, self._machine.world_id, self._machine.id) or self._machine
-        if is_final(now):
-            # It may have ended between the two reads; what ended it was committed together with that.
-            found += await self._rest(Cursor.behind(found[-1]) if found else self._cursor)
-        self._looked = True
-        self._cursor = Cursor.behind(found[-1]) if found else self._cursor
-        return DeploymentEvent(
-            deployment=Deployment.of(now),
-            transitions=[Transition.of(one) for one in found],
-            cursor=CursorText(self._cursor.encode()),
-        ), False
-
-    async def _rest(self, cursor: Cursor) -> list[model.Transition]:
-        found: list[model.Transition] = []
-        while True:
-            more = await transitions.read_of(
-                self._db, self._machine.world_id, self._machine.id, cursor.seq, cursor.at, BATCH
-            )
-            found += more
-            if len(more) < BATCH:
-                return found
-            cursor = Cursor.behind(more[-1])

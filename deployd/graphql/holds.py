@@ -8,8 +8,8 @@ from typing import Self
 import strawberry
 
 from deployd.graphql.context import Info
-from deployd.graphql.deployments import Release, load_release
 from deployd.graphql.fields import resolved
+from deployd.graphql.releases import Release, load_release
 from deployd.model import hold as words
 
 __all__ = ["Hold"]

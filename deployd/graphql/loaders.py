@@ -13,9 +13,11 @@ from strawberry.dataloader import DataLoader
 
 from deployd.model.machine import Machine
 from deployd.model.release import Release
-from deployd.store import expected, reads
+from deployd.model.state import MachineKind
+from deployd.store import expected, pages, reads
 from deployd.store.database import Database
 from deployd.store.expected import Expected, Like
+from deployd.store.pages import Moment, Which
 from deployd.store.reads import Key
 
 __all__ = ["Loaders"]
@@ -24,8 +26,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 D = TypeVar("D")
 
-First = tuple[Key, int]
-"""A service, and how many of its newest are asked for."""
+A = TypeVar("A", bound=tuple[Hashable, ...])
 
 
 class Loaders:
@@ -35,11 +36,18 @@ class Loaders:
         self.heads: DataLoader[int, tuple[int, datetime] | None] = _one(db, reads.heads, None)
         self.machines: DataLoader[Key, Machine | None] = _one(db, reads.machines, None)
         self.releases: DataLoader[Key, Release | None] = _one(db, reads.releases, None)
-        self.services: DataLoader[int, list[Machine]] = _one(db, reads.services, [])
-        self.resources: DataLoader[int, list[Machine]] = _one(db, reads.resources, [])
-        self.deployments: DataLoader[First, list[Machine]] = _newest(db, reads.deployments)
+        self.named: DataLoader[tuple[int, tuple[MachineKind, str, int]], list[Machine]]
+        self.named = _page(db, pages.named)
+        """Of a world: which kind, behind which name, how many; and so on below."""
+        self.newest: DataLoader[tuple[int, tuple[Which, Moment, int]], list[Machine]]
+        self.newest = _page(db, pages.newest)
+        self.deployments: DataLoader[tuple[Key, tuple[Moment, int]], list[Machine]]
+        self.deployments = _page(db, pages.deployments)
+        self.newest_releases: DataLoader[tuple[Key, tuple[int, int]], list[Release]]
+        self.newest_releases = _page(db, pages.releases)
+        self.world_releases: DataLoader[tuple[int, tuple[Moment, int]], list[Release]]
+        self.world_releases = _page(db, pages.world_releases)
         self.expected: DataLoader[Like, Expected | None] = _one(db, expected.read, None)
-        self.newest_releases: DataLoader[First, list[Release]] = _newest(db, reads.newest_releases)
 
 
 def _one(
@@ -52,15 +60,17 @@ def _one(
     return DataLoader(load_fn=load, cache=False)
 
 
-def _newest(
-    db: Database, read: Callable[[Database, Sequence[Key], int], Awaitable[Mapping[Key, list[V]]]]
-) -> DataLoader[First, list[V]]:
-    async def load(keys: list[First]) -> list[list[V]]:
-        found: dict[First, list[V]] = {}
-        for first in {first for _, first in keys}:
-            services = list(dict.fromkeys(key for key, wanted in keys if wanted == first))
-            for key, values in (await read(db, services, first)).items():
-                found[key, first] = values
+def _page(
+    db: Database, read: Callable[..., Awaitable[Mapping[K, list[V]]]]
+) -> DataLoader[tuple[K, A], list[V]]:
+    """Pages that are asked for in the same way, of whatever many, are one statement."""
+
+    async def load(keys: list[tuple[K, A]]) -> list[list[V]]:
+        found: dict[tuple[K, A], list[V]] = {}
+        for way in dict.fromkeys(way for _, way in keys):
+            of = list(dict.fromkeys(key for key, each in keys if each == way))
+            for key, values in (await read(db, of, *way)).items():
+                found[key, way] = values
         return [found.get(key, []) for key in keys]
 
     return DataLoader(load_fn=load, cache=False)

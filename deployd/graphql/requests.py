@@ -17,6 +17,7 @@ from deployd.graphql import answers
 from deployd.graphql.answers import Answer
 from deployd.graphql.context import Context
 from deployd.graphql.problem import Problem
+from deployd.model import sensitive
 from deployd.model.audit import Outcome
 from deployd.model.world import SYSTEM
 from deployd.store import machines, requests, worlds
@@ -44,7 +45,7 @@ async def carry_out(
     Raises what `work` raises, and PostgresUnavailable before anything is done.
     """
     given = {one: _plain(value) for one, value in arguments.items()}
-    shown = {one: _HIDDEN if one in hidden else value for one, value in given.items()}
+    shown = {one: _HIDDEN if one in hidden else sensitive.hidden(value) for one, value in given.items()}
     actor = "nobody" if context.actor is None else context.actor.name
     auditing = context.api.auditing
     entry = await auditing.asked(actor, name, await _world_of(context, given), shown)
@@ -112,7 +113,9 @@ async def _once(
 async def _world_of(context: Context, given: Mapping[str, object]) -> int | None:
     """The world that a request is about, by its name or by a machine; None: none that is there."""
     inner = given.get("input")
-    named = given.get("world") or (inner.get("world") if isinstance(inner, dict) else None)
+    named = given.get("world") or (
+        inner.get("world") or inner.get("name") if isinstance(inner, dict) else None
+    )
     db = context.api.db
     if isinstance(named, str):
         place = await worlds.get(db, named)

@@ -36,6 +36,7 @@ __all__ = [
     "DeploymentState",
     "Fault",
     "Health",
+    "Long",
     "MachineKind",
     "Outcome",
     "Ownership",
@@ -51,6 +52,14 @@ __all__ = [
 E = TypeVar("E", bound=StrEnum)
 
 CursorText = NewType("CursorText", str)
+Long = NewType("Long", int)
+
+
+def _parse_long(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+        raise ValueError(f"{value!r} is no whole number of 64 bits")
+    return value
+
 
 CONFIG = StrawberryConfig(
     scalar_map={
@@ -59,6 +68,14 @@ CONFIG = StrawberryConfig(
             description="Where a reader stands: opaque. Keep it, and send it to read on from there.",
             serialize=str,
             parse_value=str,
+        ),
+        Long: strawberry.scalar(
+            name="Long",
+            description="A whole number of up to 64 bits with its sign, as a plain number of JSON."
+            " Where numbers"
+            " are doubles (JavaScript), those beyond 2^53 need a reader that keeps them whole.",
+            serialize=int,
+            parse_value=_parse_long,
         ),
         datetime: strawberry.scalar(
             name="DateTime",

@@ -17,24 +17,28 @@ from deployd.errors import Forbidden, Unauthenticated
 from deployd.graphql.access import AccessMutation, AccessQuery
 from deployd.graphql.audit import AuditQuery
 from deployd.graphql.changes import ChangeMutation, ChangeQuery
+from deployd.graphql.changing import WorldMutation
 from deployd.graphql.context import Context, Info
-from deployd.graphql.deployments import DeploymentQuery, DeploymentSubscription
+from deployd.graphql.deployments import DeploymentQuery
 from deployd.graphql.doctor import DoctorQuery
 from deployd.graphql.explanations import ExplanationQuery
 from deployd.graphql.fields import resolved
+from deployd.graphql.following import DeploymentSubscription, TransitionQuery, TransitionSubscription
+from deployd.graphql.history import HistoryQuery
 from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
 from deployd.graphql.machines import MachineMutation
 from deployd.graphql.masking import mask
 from deployd.graphql.observing import Observing
 from deployd.graphql.problem import explain
+from deployd.graphql.releases import ReleaseQuery
 from deployd.graphql.resources import ResourceMutation, ResourceQuery
 from deployd.graphql.restraint import RestraintMutation
 from deployd.graphql.scalars import CONFIG
+from deployd.graphql.searching import SearchQuery
 from deployd.graphql.secrets import SecretMutation, SecretQuery
 from deployd.graphql.services import ServiceMutation, ServiceQuery
-from deployd.graphql.transitions import TransitionQuery, TransitionSubscription
-from deployd.graphql.worlds import WorldMutation, WorldQuery
+from deployd.graphql.worlds import WorldQuery
 
 __all__ = ["SCHEMA", "main"]
 
@@ -46,7 +50,10 @@ class Query(
     ResourceQuery,
     DeploymentQuery,
     ChangeQuery,
+    ReleaseQuery,
     TransitionQuery,
+    HistoryQuery,
+    SearchQuery,
     LogQuery,
     SecretQuery,
     AccessQuery,

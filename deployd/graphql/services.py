@@ -10,13 +10,17 @@ import strawberry
 
 from deployd.engine.copies import copies
 from deployd.errors import InputError, NotFound
+from deployd.graphql import deployments as lists
+from deployd.graphql import places, releases
 from deployd.graphql.answers import MachineAnswer
+from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems
 from deployd.graphql.context import Context, Info
-from deployd.graphql.deployments import Deployment, Release, load_release
+from deployd.graphql.deployments import Deployment
 from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.holds import Hold
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id, take
+from deployd.graphql.releases import Release, load_release
 from deployd.graphql.scalars import Health, ServiceState
 from deployd.graphql.transitions import Reason, WorldName
 from deployd.model.facts import ServiceFacts
@@ -24,10 +28,7 @@ from deployd.model.machine import Machine
 
 __all__ = ["Service", "ServiceMutation", "ServiceQuery", "ServiceResult", "where"]
 
-PAGE = 100
-
 ServiceName = Annotated[str, strawberry.argument(description="The service's name in that world.")]
-First = Annotated[int, strawberry.argument(description=f"How many at most, 1 to {PAGE}.")]
 
 
 @strawberry.type(description="A unit of software in a world.")
@@ -149,18 +150,18 @@ class Service(MachineAnswer):
         return None if found is None else Deployment.of(found)
 
     @resolved(description="Its deployments, newest first.")
-    async def deployments(self, info: Info, first: First = 20) -> list[Deployment]:
-        key = (self.machine.world_id, self.machine.id)
-        return [
-            Deployment.of(one)
-            for one in await info.context.loaders.deployments.load((key, take(first, PAGE)))
-        ]
+    async def deployments(
+        self, info: Info, first: FirstItems = 20, after: AfterItem = None
+    ) -> Connection[Deployment]:
+        key, way = (self.machine.world_id, self.machine.id), (places.moment(after), take(first, PAGE) + 1)
+        return lists.page(await info.context.loaders.deployments.load((key, way)), first, after)
 
     @resolved(description="Its releases, newest first.")
-    async def releases(self, info: Info, first: First = 20) -> list[Release]:
-        key = (self.machine.world_id, self.machine.id)
-        found = await info.context.loaders.newest_releases.load((key, take(first, PAGE)))
-        return [Release.of(one) for one in found]
+    async def releases(
+        self, info: Info, first: FirstItems = 20, after: AfterItem = None
+    ) -> Connection[Release]:
+        key, way = (self.machine.world_id, self.machine.id), (places.number(after), take(first, PAGE) + 1)
+        return releases.of_service(await info.context.loaders.newest_releases.load((key, way)), first, after)
 
 
 def _facts(machine: Machine) -> ServiceFacts:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
 
 import strawberry
 
-from deployd.graphql.context import Info
 from deployd.graphql.cursor import Cursor
-from deployd.graphql.feed import BATCH, check_cursor, follow
-from deployd.graphql.fields import resolved, subscription
-from deployd.graphql.problem import take
-from deployd.graphql.scalars import CursorText, Fault, MachineKind, SubjectKind
+from deployd.graphql.scalars import CursorText, Fault, Long, MachineKind, SubjectKind
 from deployd.model import machine as model
 from deployd.model import reason
-from deployd.store import transitions, worlds
 
-__all__ = ["Reason", "Subject", "Transition", "TransitionBatch", "TransitionQuery", "TransitionSubscription"]
-
-PAGE = 1000  # transitions at most in one answer
+__all__ = ["After", "Reason", "Subject", "Transition", "TransitionBatch", "WorldName"]
 
 After = Annotated[
     CursorText | None, strawberry.argument(description="Read on behind this cursor of the same world.")
@@ -84,7 +76,7 @@ class Reason:
 class Transition:
     """The model's Transition."""
 
-    seq: int = strawberry.field(description="Counts within the world, from 1, without gaps.")
+    seq: Long = strawberry.field(description="Counts within the world, from 1, without gaps.")
     at: datetime = strawberry.field(description="When it was; never decreases within a world.")
     machine_id: strawberry.ID = strawberry.field(description="What moved.")
     kind: MachineKind = strawberry.field(description="What kind of machine that is.")
@@ -99,7 +91,7 @@ class Transition:
     def of(cls, one: model.Transition) -> Self:
         """The transition as it was recorded."""
         return cls(
-            seq=one.seq,
+            seq=Long(one.seq),
             at=one.at,
             machine_id=strawberry.ID(str(one.machine_id)),
             kind=one.kind,
@@ -123,58 +115,3 @@ class TransitionBatch:
     def of(cls, found: Sequence[model.Transition], cursor: Cursor) -> Self:
         """`cursor` stands behind the last."""
         return cls(transitions=[Transition.of(one) for one in found], cursor=CursorText(cursor.encode()))
-
-
-@strawberry.type
-class TransitionQuery:
-    """Asking once."""
-
-    @resolved(description="What moved in a world behind a cursor; without one from the beginning.")
-    async def transitions(
-        self,
-        info: Info,
-        world: WorldName,
-        after: After = None,
-        first: Annotated[int, strawberry.argument(description=f"How many at most, 1 to {PAGE}.")] = 100,
-    ) -> TransitionBatch:
-        context = info.context
-        place = await context.operations.world(context.actor, world)
-        cursor = Cursor(place.world_id) if after is None else Cursor.decode(after, place.world_id)
-        found = await transitions.read(
-            context.api.db, place.world_id, cursor.seq, cursor.at, take(first, PAGE)
-        )
-        return TransitionBatch.of(found, Cursor.behind(found[-1]) if found else cursor)
-
-
-@strawberry.type
-class TransitionSubscription:
-    """Being told."""
-
-    @subscription(
-        description="What moves in a world, each transition once and in order. Without a cursor: an empty"
-        " batch with the present one first, then whatever comes."
-    )
-    async def transitions(
-        self, info: Info, world: WorldName, after: After = None
-    ) -> AsyncGenerator[TransitionBatch, None]:
-        context = info.context
-        db = context.api.db
-        place = await context.operations.world(context.actor, world)
-        seq, at = await worlds.head(db, place.world_id)
-        if after is None:
-            cursor = Cursor(place.world_id, seq, at)
-            yield TransitionBatch.of((), cursor)
-        else:
-            cursor = check_cursor(Cursor.decode(after, place.world_id), seq)
-
-        async def look() -> tuple[TransitionBatch | None, bool]:
-            nonlocal cursor
-            found = await transitions.read(db, place.world_id, cursor.seq, cursor.at, BATCH)
-            if not found:
-                return None, False
-            cursor = Cursor.behind(found[-1])
-            return TransitionBatch.of(found, cursor), len(found) == BATCH
-
-        async with aclosing(follow(context, place, look)) as batches:
-            async for batch in batches:
-                yield batch

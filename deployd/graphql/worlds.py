@@ -1,46 +1,38 @@
-"""Worlds and what they can do."""
+"""Worlds and what is in them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Self
+from uuid import UUID
 
 import strawberry
 
-from deployd.errors import InputError, NotFound
+from deployd.catalog import offered
+from deployd.graphql import deployments as lists
+from deployd.graphql import places, releases
 from deployd.graphql.answers import Answer
-from deployd.graphql.changes import Change, DeployResult
+from deployd.graphql.capabilities import Capability, Gate, capabilities_of, gates_of
+from deployd.graphql.changes import Change
+from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems
 from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
-from deployd.graphql.fields import mutation, resolved
-from deployd.graphql.problem import Problem, attempt, or_none
+from deployd.graphql.deployments import Deployment
+from deployd.graphql.fields import resolved
+from deployd.graphql.problem import or_none, take
+from deployd.graphql.releases import Release
 from deployd.graphql.resources import Resource
-from deployd.graphql.scalars import CursorText
+from deployd.graphql.scalars import ChangeState, CursorText, DeploymentState, Long
 from deployd.graphql.services import Service, ServiceName
+from deployd.graphql.slugs import Slug
 from deployd.graphql.transitions import WorldName
 from deployd.model import world as words
+from deployd.model.machine import Machine
 from deployd.model.state import MachineKind
 from deployd.store import machines
+from deployd.store.pages import Which
 
-__all__ = ["Capability", "Gate", "World", "WorldMutation", "WorldQuery", "WorldResult"]
-
-
-@strawberry.type(description="Something that a world can do. Its configuration is the operator's own.")
-class Capability:
-    """The model's Capability, under its name, without its configuration."""
-
-    name: str = strawberry.field(description="As services choose it; `main` by default.")
-    driver: str = strawberry.field(description="The driver behind it.")
-    approval: bool = strawberry.field(description="Whether deployments through it wait for an approval.")
-
-
-@strawberry.type(description="Named firewall rules. What a gate does not allow is refused.")
-class Gate:
-    """The model's Gate, under its name."""
-
-    name: str = strawberry.field(description="As routes name it.")
-    allow: list[str] = strawberry.field(description="Networks that may come in, in CIDR notation.")
-    ports: list[int] = strawberry.field(description="Ports of the entrypoint; none: all that it has.")
+__all__ = ["World", "WorldQuery"]
 
 
 @strawberry.type(description="A named place that services run in.")
@@ -52,6 +44,9 @@ class World(Answer):
     ephemeral: bool = strawberry.field(description="Whether its data may go with it.")
     created_at: datetime = strawberry.field(description="When it was made.")
     retired_at: datetime | None = strawberry.field(description="When it ended, if it has.")
+    version: Long = strawberry.field(
+        description="Another one whenever somebody changed it: `expectedVersion` of `updateWorld`."
+    )
     capabilities: list[Capability] = strawberry.field(description="What it can do.")
     gates: list[Gate] = strawberry.field(description="Who may come in: rules that routes name.")
 
@@ -64,14 +59,9 @@ class World(Answer):
             ephemeral=one.ephemeral,
             created_at=one.created_at,
             retired_at=one.retired_at,
-            gates=[
-                Gate(name=name, allow=list(gate.allow), ports=list(gate.ports))
-                for name, gate in one.gates.items()
-            ],
-            capabilities=[
-                Capability(name=name, driver=each.driver, approval=each.approval)
-                for name, each in one.capabilities.items()
-            ],
+            version=Long(one.version),
+            gates=gates_of(one),
+            capabilities=capabilities_of(one),
         )
 
     def keep(self) -> object:
@@ -84,9 +74,11 @@ class World(Answer):
         return cls.of(await context.operations.world(context.actor, kept))
 
     @resolved(description="Its living services, by name.")
-    async def services(self, info: Info) -> list[Service]:
-        found = await info.context.loaders.services.load(self.model.world_id)
-        return [Service.of(one, self.model.name) for one in found]
+    async def services(
+        self, info: Info, first: FirstItems = 50, after: AfterItem = None
+    ) -> Connection[Service]:
+        found = await self._named(info, MachineKind.SERVICE, first, after)
+        return Connection.of(found, first, lambda one: Service.of(one, self.name), _name, after)
 
     @resolved(description="Its living service of this name.")
     async def service(self, info: Info, name: ServiceName) -> Service | None:
@@ -95,14 +87,77 @@ class World(Answer):
         return None if found is None else Service.of(found, self.model.name)
 
     @resolved(description="Its living resources, by name.")
-    async def resources(self, info: Info) -> list[Resource]:
-        found = await info.context.loaders.resources.load(self.model.world_id)
-        return [Resource.of(one, self.model.name) for one in found]
+    async def resources(
+        self, info: Info, first: FirstItems = 50, after: AfterItem = None
+    ) -> Connection[Resource]:
+        found = await self._named(info, MachineKind.RESOURCE, first, after)
+        return Connection.of(found, first, lambda one: Resource.of(one, self.name), _name, after)
+
+    @resolved(description="What was asked for in it, newest first.")
+    async def changes(
+        self,
+        info: Info,
+        state: Annotated[
+            ChangeState | None, strawberry.argument(description="Only those in this state.")
+        ] = None,
+        service: Annotated[
+            str | None, strawberry.argument(description="Only those about the service of this name.")
+        ] = None,
+        actor: Annotated[str | None, strawberry.argument(description="Only those by this actor.")] = None,
+        first: FirstItems = 20,
+        after: AfterItem = None,
+    ) -> Connection[Change]:
+        which = Which(MachineKind.CHANGE, None if state is None else state.value, actor, service)
+        found = await self._newest(info, which, first, after)
+        return Connection.of(found, first, Change.of, _moment, after)
+
+    @resolved(description="The deployments of all its services, newest first.")
+    async def deployments(
+        self,
+        info: Info,
+        state: Annotated[
+            DeploymentState | None, strawberry.argument(description="Only those in this state.")
+        ] = None,
+        actor: Annotated[str | None, strawberry.argument(description="Only those by this actor.")] = None,
+        first: FirstItems = 20,
+        after: AfterItem = None,
+    ) -> Connection[Deployment]:
+        which = Which(MachineKind.DEPLOYMENT, None if state is None else state.value, actor)
+        return lists.page(await self._newest(info, which, first, after), first, after)
+
+    @resolved(description="The releases of all its services, newest first.")
+    async def releases(
+        self, info: Info, first: FirstItems = 20, after: AfterItem = None
+    ) -> Connection[Release]:
+        way = places.moment(after), take(first, PAGE) + 1
+        found = await info.context.loaders.world_releases.load((self.model.world_id, way))
+        return releases.of_world(found, first, after)
+
+    @resolved(description="What can be asked for in it, by slug.")
+    def slugs(self) -> list[Slug]:
+        found = offered(self.model.capabilities)
+        return [Slug.of(found[slug]) for slug in sorted(found)]
 
     @resolved(description="The present end of its transitions: read on from here for what comes.")
     async def cursor(self, info: Info) -> CursorText:
         seq, at = await info.context.loaders.heads.load(self.model.world_id) or (0, self.model.created_at)
         return CursorText(Cursor(self.model.world_id, seq, at).encode())
+
+    async def _named(self, info: Info, kind: MachineKind, first: int, after: str | None) -> list[Machine]:
+        way = kind, places.name(after), take(first, PAGE) + 1
+        return await info.context.loaders.named.load((self.model.world_id, way))
+
+    async def _newest(self, info: Info, which: Which, first: int, after: str | None) -> list[Machine]:
+        way = which, places.moment(after), take(first, PAGE) + 1
+        return await info.context.loaders.newest.load((self.model.world_id, way))
+
+
+def _name(one: Machine) -> tuple[str | None]:
+    return (one.name,)
+
+
+def _moment(one: Machine) -> tuple[datetime, UUID]:
+    return one.created_at, one.id
 
 
 @strawberry.type
@@ -119,77 +174,3 @@ class WorldQuery:
         context = info.context
         found = await or_none(context.operations.world(context.actor, name))
         return None if found is None else World.of(found)
-
-
-@strawberry.input(description="Named firewall rules.")
-class GateInput:
-    """One gate of `setGates`."""
-
-    name: str = strawberry.field(description="As routes will name it.")
-    allow: list[str] = strawberry.field(description="Networks that may come in, such as 203.0.113.0/24.")
-    ports: list[int] = strawberry.field(
-        default_factory=list, description="Ports of the entrypoint; none: all that it has."
-    )
-
-
-WorldResult: TypeAlias = Annotated[
-    World | Problem, strawberry.union("WorldResult", description="The world, or why it was refused.")
-]
-
-
-@strawberry.type
-class WorldMutation:
-    """Making, changing and ending worlds."""
-
-    @mutation(description="Make a world that can do what another one can.")
-    async def create_world(
-        self,
-        info: Info,
-        name: WorldName,
-        like: Annotated[
-            str, strawberry.argument(description="The world whose capabilities it gets.")
-        ] = "local",
-        ephemeral: Annotated[
-            bool, strawberry.argument(description="Whether its data goes with it when it is retired.")
-        ] = False,
-    ) -> WorldResult:
-        context = info.context
-
-        async def ask() -> World:
-            made = await context.api.worlds.create(context.actor, name, like, ephemeral=ephemeral)
-            return World.of(made)
-
-        async def where(error: InputError) -> list[str]:
-            return ["like"] if isinstance(error, NotFound) else ["name"]
-
-        return await attempt(ask(), where)
-
-    @mutation(description="The world's gates are these from now on.")
-    async def set_gates(
-        self,
-        info: Info,
-        world: WorldName,
-        gates: Annotated[list[GateInput], strawberry.argument(description="All of them.")],
-    ) -> WorldResult:
-        context = info.context
-        wanted = {one.name: words.Gate(tuple(one.allow), tuple(one.ports)) for one in gates}
-
-        async def ask() -> World:
-            return World.of(await context.api.worlds.set_gates(context.actor, world, wanted))
-
-        async def where(error: InputError) -> list[str]:
-            return ["world"] if isinstance(error, NotFound) else ["gates"]
-
-        return await attempt(ask(), where)
-
-    @mutation(description="End a world: its services, and if it is ephemeral its resources with their data.")
-    async def retire_world(self, info: Info, world: WorldName) -> DeployResult:
-        context = info.context
-
-        async def ask() -> Change:
-            return Change.of(await context.api.worlds.retire(context.actor, world))
-
-        async def where(_: InputError) -> list[str]:
-            return ["world"]
-
-        return await attempt(ask(), where)

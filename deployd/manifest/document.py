@@ -8,7 +8,7 @@ import yaml
 
 from deployd.manifest.problem import Problems
 
-__all__ = ["SIZE_MAXIMUM", "compose"]
+__all__ = ["SIZE_MAXIMUM", "compose", "compose_all"]
 
 SIZE_MAXIMUM = 256 * 1024
 """Characters. A monorepo of a hundred services needs a tenth of it."""
@@ -25,15 +25,7 @@ def compose(text: str, file: str) -> yaml.Node:
     """The root node of the one document in `text`. Raises ManifestError."""
     problems = Problems(file)
     root: yaml.Node | None = None
-    if len(text) > SIZE_MAXIMUM:
-        problems.add(0, 0, "", f"has {len(text)} characters, would be at most {SIZE_MAXIMUM}")
-    elif bad := FORBIDDEN.search(text):
-        line = text.count("\n", 0, bad.start())
-        column = bad.start() - (text.rfind("\n", 0, bad.start()) + 1)
-        problems.add(
-            line, column, "YAML", f"holds the character U+{ord(bad.group()):04X}, would be plain text"
-        )
-    else:
+    if plain(text, problems):
         try:
             if bounded(text, problems):
                 root = yaml.compose(text, Loader=LOADER)
@@ -44,6 +36,34 @@ def compose(text: str, file: str) -> yaml.Node:
     if root is None:
         raise problems.error()
     return root
+
+
+def compose_all(text: str, file: str) -> list[yaml.Node]:
+    """The root nodes of all documents in `text`, less the empty ones. Raises ManifestError."""
+    problems = Problems(file)
+    roots: list[yaml.Node] = []
+    if plain(text, problems):
+        try:
+            if bounded(text, problems):
+                roots = [one for one in yaml.compose_all(text, Loader=LOADER) if one is not None]
+        except yaml.YAMLError as error:
+            note(error, text, problems)
+    if problems:
+        raise problems.error()
+    return [one for one in roots if not (one.tag == "tag:yaml.org,2002:null" and not one.value)]
+
+
+def plain(text: str, problems: Problems) -> bool:
+    """Whether it is text of a size that YAML can be read from."""
+    if len(text) > SIZE_MAXIMUM:
+        problems.add(0, 0, "", f"has {len(text)} characters, would be at most {SIZE_MAXIMUM}")
+    elif bad := FORBIDDEN.search(text):
+        line = text.count("\n", 0, bad.start())
+        column = bad.start() - (text.rfind("\n", 0, bad.start()) + 1)
+        problems.add(
+            line, column, "YAML", f"holds the character U+{ord(bad.group()):04X}, would be plain text"
+        )
+    return not problems
 
 
 def bounded(text: str, problems: Problems) -> bool:

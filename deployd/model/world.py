@@ -47,3 +47,5 @@ class World:
     gates: Mapping[str, Gate] = field(default_factory=dict)
     retired_at: datetime | None = None
     """When it ended; nothing can be deployed to it since."""
+    version: int = 1
+    """Another one whenever somebody changed it."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from deployd.store.database import Database
+from deployd.store.database import LOST, Database, lost
+from deployd.store.queries import QUERIES
 
-__all__ = ["ensure_partitions", "months_ahead", "present"]
+__all__ = ["drop_transitions", "ensure_partitions", "months_ahead", "present"]
 
 MONTHS_AHEAD = 3
+_PARTITION = re.compile(r"transitions_(\d{4})_(\d{2})")
+_SETTLED = timedelta(hours=1)
+"""No commit takes so long: what is older is not written to any more."""
 PARTITIONED = ("transitions", "audit")
 
 
@@ -43,6 +48,47 @@ async def _ensure(db: Database, table: str, now: datetime) -> list[str]:
             continue  # another process made it under our eyes
         made.append(name)
     return made
+
+
+async def drop_transitions(db: Database, before: datetime) -> list[str]:
+    """Drop the partitions of transitions all of which are older than `before`; the names of those dropped.
+
+    In the same transaction the horizons of the worlds concerned are raised, so that nobody who reads on is
+    told of a gap as of nothing. Only past months go: into those nobody writes any more. What waits for a
+    reader for longer than five seconds is left for another time. Raises PostgresUnavailable.
+    """
+    before = min(before, datetime.now(UTC) - _SETTLED)
+    old = [
+        str(row["name"])
+        for row in await db.fetch("partitions", "transitions")
+        if (month := _PARTITION.fullmatch(row["name"]))
+        and _month(datetime(int(month[1]), int(month[2]), 1, tzinfo=UTC), 1) <= before
+    ]
+    dropped: list[str] = []
+    for name in sorted(old):  # the oldest first: what is kept has no gap
+        try:
+            await _drop(db, name)
+        except (asyncpg.LockNotAvailableError, asyncpg.UndefinedTableError):
+            break  # somebody reads for long; or another process dropped it under our eyes
+        except LOST as error:
+            raise lost(error) from error
+        dropped.append(name)
+    return dropped
+
+
+async def _drop(db: Database, name: str) -> None:
+    async with db.pool.acquire() as connection, connection.transaction():
+        await connection.execute("set local lock_timeout = '5s'")
+        last = f"select world_id, max(seq) as seq from {name} group by world_id"  # noqa: S608 - our own name
+        rows = await connection.fetch(last)
+        # The table before the heads, as a commit takes them: else the two would wait for each other.
+        await connection.execute("lock table transitions in access exclusive mode")
+        await connection.execute(
+            QUERIES["raise_horizons"],
+            [row["world_id"] for row in rows],
+            [row["seq"] for row in rows],
+        )
+        await connection.execute(f"drop table {name}")
 
 
 async def present(db: Database) -> set[str]:

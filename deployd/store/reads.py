@@ -14,21 +14,19 @@ from deployd.store.releases import to_release
 
 __all__ = [
     "Key",
-    "deployments",
+    "columns",
     "heads",
     "is_migrated",
     "machines",
-    "newest_releases",
     "releases",
-    "resources",
-    "services",
 ]
 
 Key = tuple[int, UUID]
 """A world's id, and that of a machine or a release in it."""
 
 
-def _columns(keys: Sequence[Key]) -> tuple[list[int], list[UUID]]:
+def columns(keys: Sequence[Key]) -> tuple[list[int], list[UUID]]:
+    """The worlds and the ids, each by themselves: two arrays of a statement."""
     return [key[0] for key in keys], [key[1] for key in keys]
 
 
@@ -40,46 +38,14 @@ async def heads(db: Database, world_ids: Sequence[int]) -> dict[int, tuple[int, 
 
 async def machines(db: Database, keys: Sequence[Key]) -> dict[Key, Machine]:
     """Those that exist."""
-    rows = await db.fetch("read_machines", *_columns(keys))
+    rows = await db.fetch("read_machines", *columns(keys))
     return {(row["world_id"], row["id"]): to_machine(row) for row in rows}
-
-
-async def services(db: Database, world_ids: Sequence[int]) -> dict[int, list[Machine]]:
-    """The living services of each world, by name; a world without any is left out."""
-    found: dict[int, list[Machine]] = {}
-    for row in await db.fetch("read_services", list(world_ids)):
-        found.setdefault(row["world_id"], []).append(to_machine(row))
-    return found
-
-
-async def resources(db: Database, world_ids: Sequence[int]) -> dict[int, list[Machine]]:
-    """The living resources of each world, by name; a world without any is left out."""
-    found: dict[int, list[Machine]] = {}
-    for row in await db.fetch("read_resources", list(world_ids)):
-        found.setdefault(row["world_id"], []).append(to_machine(row))
-    return found
-
-
-async def deployments(db: Database, services: Sequence[Key], limit: int) -> dict[Key, list[Machine]]:
-    """At most `limit` deployments of each service, newest first; a service without any is left out."""
-    found: dict[Key, list[Machine]] = {}
-    for row in await db.fetch("read_deployments", *_columns(services), limit):
-        found.setdefault((row["world_id"], row["service_id"]), []).append(to_machine(row))
-    return found
 
 
 async def releases(db: Database, keys: Sequence[Key]) -> dict[Key, Release]:
     """Those that exist."""
-    rows = await db.fetch("read_releases", *_columns(keys))
+    rows = await db.fetch("read_releases", *columns(keys))
     return {(row["world_id"], row["id"]): to_release(row) for row in rows}
-
-
-async def newest_releases(db: Database, services: Sequence[Key], limit: int) -> dict[Key, list[Release]]:
-    """At most `limit` releases of each service, newest first; a service without any is left out."""
-    found: dict[Key, list[Release]] = {}
-    for row in await db.fetch("read_newest_releases", *_columns(services), limit):
-        found.setdefault((row["world_id"], row["service_id"]), []).append(to_release(row))
-    return found
 
 
 async def is_migrated(db: Database) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
@@ -14,7 +15,18 @@ from deployd.model.state import MachineKind
 from deployd.store.codec import decode
 from deployd.store.database import Database
 
-__all__ = ["entered", "read", "read_of"]
+__all__ = ["Page", "entered", "history", "read", "read_of", "read_page"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Transitions that follow one another, and how far back they go."""
+
+    horizon: int
+    """Transitions of the world up to this `seq` are not kept any more."""
+    transitions: list[Transition]
 
 
 def _transition(row: asyncpg.Record) -> Transition:
@@ -50,3 +62,33 @@ async def entered(db: Database, keys: Sequence[tuple[int, UUID, int]]) -> list[d
     """For each (world_id, machine_id, seq) when the machine came into the state that `seq` led out of."""
     worlds, ids, numbers = [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]
     return [row["at"] for row in await db.fetch("entered", worlds, ids, numbers)]
+
+
+async def read_page(db: Database, world_id: int, seq: int, at: datetime, limit: int) -> Page:
+    """At most `limit` transitions behind (`seq`, `at`), in order and without a gap from there.
+
+    Unless `seq` is below the horizon: then what came behind it is not there any more, and these begin behind
+    the horizon.
+    """
+    rows = await db.fetch("read_page", world_id, seq, at, limit)
+    horizon = rows[0]["horizon"] if rows else 0
+    return Page(horizon, [_transition(row) for row in rows if row["seq"] is not None])
+
+
+async def history(
+    db: Database,
+    world_id: int,
+    place: tuple[int, datetime] | None,
+    limit: int,
+    *,
+    service_id: UUID | None = None,
+    machine_id: UUID | None = None,
+    oldest_first: bool = False,
+) -> list[Transition]:
+    """At most `limit` transitions that are kept, behind a place: of a world, a service, or one machine."""
+    if oldest_first:
+        query, start = "read_history_up", (0, _EPOCH)
+    else:
+        query, start = "read_history", (2**63 - 1, datetime(9999, 12, 31, tzinfo=UTC))
+    rows = await db.fetch(query, world_id, service_id, machine_id, *(place or start), limit)
+    return [_transition(row) for row in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import asyncpg
 
@@ -12,7 +13,7 @@ from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 from deployd.telemetry.subject import WORLDS
 
-__all__ = ["add", "add_capability", "get", "head", "list_all", "retire", "set_gates"]
+__all__ = ["add", "add_capability", "get", "head", "horizon", "list_all", "retire", "set_gates", "update"]
 
 
 def _world(row: asyncpg.Record) -> World:
@@ -26,14 +27,20 @@ def _world(row: asyncpg.Record) -> World:
         created_at=row["created_at"],
         gates=decode(dict[str, Gate], row["gates"]),
         retired_at=row["retired_at"],
+        version=row["version"],
     )
 
 
 async def add(
-    db: Database, name: str, capabilities: Mapping[str, Capability], *, ephemeral: bool = False
+    db: Database,
+    name: str,
+    capabilities: Mapping[str, Capability],
+    *,
+    ephemeral: bool = False,
+    gates: Mapping[str, Gate] = MappingProxyType({}),
 ) -> None:
     """A world of this name exists; one that did is left as it is."""
-    await db.execute("add_world", name, encode(capabilities), ephemeral)
+    await db.execute("add_world", name, encode(capabilities), ephemeral, encode(dict(gates)))
 
 
 async def add_capability(db: Database, world: str, name: str, capability: Capability) -> None:
@@ -51,6 +58,14 @@ async def set_gates(db: Database, world_id: int, gates: Mapping[str, Gate]) -> N
     await db.execute("set_gates", world_id, encode(gates))
 
 
+async def update(
+    db: Database, world: World, capabilities: Mapping[str, Capability], gates: Mapping[str, Gate]
+) -> bool:
+    """The world has these from now on, unless it changed or ended since it was read; whether it has."""
+    rows = await db.fetch("update_world", world.world_id, world.version, encode(capabilities), encode(gates))
+    return bool(rows)
+
+
 async def get(db: Database, name: str) -> World | None:
     """The world of this name: the living one, or else the last that ended."""
     rows = await db.fetch("get_world", name)
@@ -66,3 +81,9 @@ async def head(db: Database, world_id: int) -> tuple[int, datetime]:
     """The `seq` of the world's last transition (0 before the first), and when it was."""
     rows = await db.fetch("get_head", world_id)
     return rows[0]["seq"], rows[0]["at"]
+
+
+async def horizon(db: Database, world_id: int) -> int:
+    """The `seq` up to which the world's transitions are not kept any more; 0: all are."""
+    rows = await db.fetch("get_head", world_id)
+    return int(rows[0]["horizon"])

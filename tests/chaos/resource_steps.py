@@ -127,11 +127,11 @@ async def end_resumed(home: House) -> None:
 
 
 async def begin_ended(home: House) -> None:
-    await Worlds(home.operations).retire(ADA, home.world)
+    await Worlds(home.operations, home.context.driver).retire(ADA, home.world)
 
 
 async def end_ended(home: House) -> None:
-    change = await Worlds(home.operations).retire(ADA, home.world)
+    change = await Worlds(home.operations, home.context.driver).retire(ADA, home.world)
     await home.until(change.id, "done")
     for kind in (MachineKind.SERVICE, MachineKind.RESOURCE):
         assert await machines.list_kind(home.db, home.world_id, kind) == []

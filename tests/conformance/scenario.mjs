@@ -24,14 +24,14 @@ export const run = async (client, stranger) => {
   tell("mutation", await first(client, 'mutation { createWorld(name: "other") { ... on World { name } } }'));
   tell("wrong document", await refused(client, "{ nothing }"));
   tell("no document", await refused(client, "{"));
-  tell("costly", await refused(client, "{ worlds { services { deployments(first: 100) { release { id } } } } }"));
-  tell("wrong subscription", await refused(client, 'subscription { transitions(world: "nowhere") { cursor } }'));
+  tell("costly", await refused(client, "{ worlds { services { nodes { deployments(first: 100) { nodes { release { id } } } } } } }"));
+  tell("wrong subscription", await refused(client, 'subscription { transitions(world: "nowhere") { ... on TransitionBatch { cursor } } }'));
   tell("stranger", await refused(stranger, "{ version }"));
 
   // The same object is sent again when the client connects anew: from where it stands by then.
   const variables = { after: (await first(client, '{ world(name: "local") { cursor } }')).data.world.cursor };
   const query = `subscription ($after: Cursor) { transitions(world: "local", after: $after) {
-    cursor transitions { seq } } }`;
+    ... on TransitionBatch { cursor transitions { seq } } } }`;
   const seen = [];
   tell("subscribing", null);
   for await (const result of client.iterate({ query, variables })) {

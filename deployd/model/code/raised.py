@@ -15,6 +15,7 @@ def _error(code: str, meaning: str, remedy: str, fault: Fault = FAILED) -> Code:
 RAISED: tuple[Code, ...] = (
     _error("BASE_UNKNOWN", "The tree that an upload changes is not here.", "Send all files."),
     _error("CONFLICT", "It contradicts what is there already.", "Look again, and ask anew."),
+    _error("CURSOR_EXPIRED", "What came behind the cursor is not kept.", "Go on from the new cursor."),
     _error(
         "DENIED", "A driver's credentials do not permit the call.", "Give the capability others.", ERRORED
     ),
@@ -47,6 +48,7 @@ ANSWERED: tuple[Code, ...] = (
     _error("FOREIGN_ORIGIN", "A page of another origin asked.", "Ask from the server's own pages."),
     _error("NOT_MIGRATED", "The database lacks deployd's schema.", "Start `deployd up`.", ERRORED),
     _error("SERVER_UNREACHABLE", "The server does not answer.", "Start it, or name another by --server."),
+    _error("TIME_IS_UP", "What was waited for did not come in time.", "See `deployd why`."),
     _error("TOO_COSTLY", "The query may answer too many objects.", "Ask for smaller pages."),
     _error("TOO_LARGE", "The content is larger than the server takes.", "Send less."),
     _error("TOO_MANY", "More was refused than is put on record one by one.", "See what asks so often."),

@@ -244,7 +244,7 @@ async def test_deleting_takes_a_name_an_operator_and_nobody_who_has_it(town: Tow
 
 async def test_an_ephemeral_world_drops_its_own_and_another_keeps_its_data(town: Town) -> None:
     home = town.home
-    asked = Worlds(home.operations)
+    asked = Worlds(home.operations, home.context.driver)
     with pytest.raises(Conflict, match="stays"):
         await asked.retire(ADA, "local")
     ends = {}

@@ -16,15 +16,19 @@ from deployd.store.hints import Hint
 from tests.integration.web.server import Served, Socket, Talking, serve
 
 FOLLOW = """subscription ($after: Cursor) { transitions(world: "local", after: $after) {
-    cursor transitions { seq machineId } } }"""
+    __typename ... on CursorExpired { code message cursor world { name cursor services { nodes { name } } } }
+    ... on TransitionBatch { cursor transitions { seq machineId } } } }"""
 DEPLOYMENT = """subscription ($id: ID!, $after: Cursor) { deployment(id: $id, after: $after) {
-    cursor deployment { state finished } transitions { toState } } }"""
+    __typename ... on CursorExpired { code cursor world { name } }
+    ... on DeploymentEvent { cursor deployment { state finished } transitions { toState } } } }"""
 LOGS = """subscription ($after: Cursor) { logs(world: "local", service: "cart", after: $after) {
     cursor lines { text stream instance at } } }"""
 
 
 async def batch(ws: Socket) -> Any:
-    return (await ws.next())["data"]["transitions"]
+    found = (await ws.next())["data"]["transitions"]
+    assert found.pop("__typename") == "TransitionBatch"
+    return found
 
 
 async def born(served: Served, count: int) -> None:
@@ -68,7 +72,7 @@ async def test_each_subscriber_sees_each_transition_once_in_order(
 ) -> None:
     if not hints:
         monkeypatch.setattr(feed, "POLL", 0.05)
-    monkeypatch.setattr("deployd.graphql.transitions.BATCH", 20)
+    monkeypatch.setattr("deployd.graphql.following.BATCH", 20)
     async with serve(database, hints=hints) as served:
         cursor = await start_cursor(served)
 
@@ -160,7 +164,7 @@ async def test_what_is_not_there_ends_a_subscription(served: Served) -> None:
         await ws.subscribe(DEPLOYMENT, {"id": str(new_id())})
         assert (await ws.next())["errors"][0]["extensions"]["code"] == "NOT_FOUND"
         assert (await ws.receive())["type"] == "complete"
-        await ws.subscribe('subscription { transitions(world: "none") { cursor } }')
+        await ws.subscribe('subscription { transitions(world: "none") { __typename } }')
         assert (await ws.next())["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
@@ -322,7 +326,7 @@ def loss(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     fetch = Database.fetch
 
     async def fails(self: Database, query: str, *args: Any) -> Any:
-        if lost.is_set() and query == "read_transitions":
+        if lost.is_set() and query == "read_page":
             raise PostgresUnavailable
         return await fetch(self, query, *args)
 
@@ -363,7 +367,8 @@ async def test_a_subscription_does_not_outlive_a_long_one(
 async def test_another_worlds_transitions_are_not_told(served: Served) -> None:
     async with served.connect() as ws:
         await ws.init()
-        await ws.subscribe('subscription { transitions(world: "system") { transitions { seq } } }')
+        await ws.subscribe("""subscription { transitions(world: "system") {
+            __typename ... on TransitionBatch { transitions { seq } } } }""")
         await batch(ws)
         await ws.subscribe(FOLLOW, id="2")
         await batch(ws)
@@ -375,7 +380,7 @@ async def test_another_worlds_transitions_are_not_told(served: Served) -> None:
 
 async def test_a_backlog_is_read_without_waiting(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "POLL", 3600)
-    monkeypatch.setattr("deployd.graphql.transitions.BATCH", 10)
+    monkeypatch.setattr("deployd.graphql.following.BATCH", 10)
     cursor = await start_cursor(served)
     await born(served, 35)
     async with served.connect() as ws:

@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 from uuid import UUID, uuid4
 
 import aiohttp
 
+from deployd.drivers import registry
 from deployd.drivers.api import (
     Deployer,
     Done,
+    DriverContext,
     LogLine,
     LogPage,
     Observation,
@@ -29,6 +32,7 @@ from deployd.engine.auditing import Auditing
 from deployd.engine.birth import birth
 from deployd.engine.bus import Bus
 from deployd.engine.committer import Committer
+from deployd.engine.context import Driver
 from deployd.engine.operations import Operations
 from deployd.engine.secrets import Secrets
 from deployd.errors import InputError
@@ -232,16 +236,14 @@ async def serve(
     system = await worlds.get(db, SYSTEM)
     assert system is not None
     access, auditing = Access(operations, system.world_id, bus.revoked), Auditing(db, system.world_id)
-    api = Api(
-        operations,
-        db,
-        bus,
-        find,
-        Secrets(operations, Vault(db, b"k" * 32)),
-        access,
-        auditing,
-        lambda *_: deployer,
-    )
+    context = DriverContext(
+        Path("/nonexistent"), "here"
+    )  # nothing is asked of these drivers but what they are
+
+    def make(name: str, config: Mapping[str, object]) -> Driver:
+        return registry.create(name, config, context)
+
+    api = Api(operations, db, bus, find, Secrets(operations, Vault(db, b"k" * 32)), access, auditing, make)
     app = application(api, trust_loopback=trust_loopback, allowed_hosts=LOOPBACK_HOSTS, tracer=tracer)
     try:
         async with (

@@ -153,7 +153,7 @@ async def test_what_a_token_cannot_be(served: Served, given: dict[str, Any], pat
 
 async def test_a_subscription_ends_when_its_token_is_revoked(served: Served) -> None:
     ci = await create(served, "ci", "VIEWER")
-    follow = 'subscription { transitions(world: "local") { cursor } }'
+    follow = 'subscription { transitions(world: "local") { ... on TransitionBatch { cursor } } }'
     async with served.connect(ci) as client:
         await (await client.init()).subscribe(follow)
         await client.next()
@@ -167,7 +167,9 @@ async def test_a_subscription_ends_when_its_token_is_revoked(served: Served) -> 
 async def test_a_subscription_ends_when_its_token_expires(served: Served) -> None:
     ci = await create(served, "ci", "VIEWER", seconds=1)
     async with served.connect(ci) as client:
-        await (await client.init()).subscribe('subscription { transitions(world: "local") { cursor } }')
+        await (await client.init()).subscribe(
+            'subscription { transitions(world: "local") { ... on TransitionBatch { cursor } } }'
+        )
         await client.next()
         payload = await client.next()
         assert payload["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
@@ -192,7 +194,8 @@ def call(
     while isinstance(type_, GraphQLNonNull | GraphQLList):
         type_ = type_.of_type
     composite = isinstance(type_, GraphQLObjectType | GraphQLUnionType | GraphQLInterfaceType)
-    problem = " ... on Problem { code }" if isinstance(type_, GraphQLUnionType) else ""
+    refusable = isinstance(type_, GraphQLUnionType) and any(one.name == "Problem" for one in type_.types)
+    problem = " ... on Problem { code }" if refusable else ""
     asked = f"({given})" if given else ""
     selected = f" {{ __typename{problem} }}" if composite else ""
     return f"{kind} {{ {name}{asked}{selected} }}"

@@ -170,7 +170,9 @@ async def test_a_subscription_does_not_outlive_its_token(
     headers = await add(strict.db, "ci", Role.VIEWER)
     async with strict.connect(headers) as ws:
         await ws.init()
-        await ws.subscribe('subscription { transitions(world: "local") { transitions { seq } } }')
+        await ws.subscribe(
+            'subscription { transitions(world: "local") { ... on TransitionBatch { transitions { seq } } } }'
+        )
         await ws.next()
         await revoke(strict.db, "ci")
         await asyncio.sleep(0.1)
@@ -202,5 +204,7 @@ async def test_whoever_is_local_is_named(served: Served, tmp_path: Any) -> None:
 
     answer = await served.post(DEPLOY, directory=str(tmp_path))
     assert answer["data"]["deploy"]["requestedBy"] == f"local:{getpass.getuser()}"
-    seen = await served.data('{ transitions(world: "local") { transitions { actor } } }')
+    seen = await served.data(
+        '{ transitions(world: "local") { ... on TransitionBatch { transitions { actor } } } }'
+    )
     assert seen["transitions"]["transitions"] == [{"actor": f"local:{getpass.getuser()}"}]

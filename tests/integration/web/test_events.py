@@ -19,7 +19,9 @@ from deployd.store.database import Database
 from deployd.web import events
 from tests.integration.web.server import Served, Talking, serve
 
-FOLLOW = 'subscription { transitions(world: "local") { cursor transitions { seq } } }'
+FOLLOW = (
+    'subscription { transitions(world: "local") { ... on TransitionBatch { cursor transitions { seq } } } }'
+)
 ACCEPT = {"Accept": "text/event-stream"}
 
 
@@ -93,8 +95,11 @@ async def test_what_is_wrong_is_told_as_everywhere(served: Served) -> None:
         ("{ nothing }", "BAD_REQUEST"),
         ("{", "BAD_REQUEST"),
         ("query A { version } query B { version }", None),
-        ("{ worlds { services { deployments(first: 100) { release { id } } } } }", "TOO_COSTLY"),
-        ('subscription { transitions(world: "nowhere") { cursor } }', "NOT_FOUND"),
+        (
+            "{ worlds { services { nodes { deployments(first: 100) { nodes { release { id } } } } } } }",
+            "TOO_COSTLY",
+        ),
+        ('subscription { transitions(world: "nowhere") { ... on TransitionBatch { cursor } } }', "NOT_FOUND"),
     ):
         async with events_of(served, query) as stream:
             name, result = await stream.told()

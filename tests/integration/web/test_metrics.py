@@ -59,7 +59,9 @@ async def test_what_is_told(served: Served) -> None:
     )
     async with served.connect() as socket:
         await socket.init()
-        await socket.subscribe('subscription { transitions(world: "local") { cursor } }')
+        await socket.subscribe(
+            'subscription { transitions(world: "local") { ... on TransitionBatch { cursor } } }'
+        )
         await socket.next()
         await asyncio.sleep(1.05)  # what the database said before is believed for a second
         status, content_type, text = await scrape(served)

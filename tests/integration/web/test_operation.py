@@ -11,7 +11,7 @@ from deployd.web.operation import Media, media
 from tests.integration.web.server import Served
 
 ALL = (Media.JSON, Media.GRAPHQL, Media.EVENTS, Media.PAGE)
-FOLLOW = 'subscription { transitions(world: "local") { cursor } }'
+FOLLOW = 'subscription { transitions(world: "local") { ... on TransitionBatch { cursor } } }'
 
 
 def test_the_best_of_what_is_accepted_is_answered() -> None:
@@ -50,7 +50,11 @@ async def test_the_status_says_whether_it_was_executed(served: Served) -> None:
         ("{", {}, 400),
         ("{ nothing }", {}, 400),
         (wrong, {"n": 1}, 400),
-        ("{ worlds { services { deployments(first: 100) { release { id } } } } }", {}, 400),
+        (
+            "{ worlds { services { nodes { deployments(first: 100) { nodes { release { id } } } } } } }",
+            {},
+            400,
+        ),
     ):
         for accept, expected in ((Media.GRAPHQL, status), (Media.JSON, 200)):
             seen, type_, answer = await answered(served, query, accept, **variables)
@@ -59,7 +63,7 @@ async def test_the_status_says_whether_it_was_executed(served: Served) -> None:
             assert ("errors" in answer) == (status != 200)
 
     # What was executed and failed has data, null though it is.
-    query = '{ transitions(world: "nowhere") { cursor } }'
+    query = '{ transitions(world: "nowhere") { ... on TransitionBatch { cursor } } }'
     status, _, answer = await answered(served, query, Media.GRAPHQL)
     assert (status, answer["data"]) == (200, None)
     assert answer["errors"][0]["path"] == ["transitions"]
@@ -94,7 +98,11 @@ async def test_a_costly_operation_is_refused_on_a_websocket_too(served: Served) 
     async with served.connect() as ws:
         await ws.init()
         for query, variables, code in (
-            ("{ worlds { services { deployments(first: 100) { release { id } } } } }", {}, "TOO_COSTLY"),
+            (
+                "{ worlds { services { nodes { deployments(first: 100) { nodes { release { id } } } } } } }",
+                {},
+                "TOO_COSTLY",
+            ),
             ("query ($x: String) { world(name: $x) { name } }", {"x": "a" * 600_000}, "BAD_REQUEST"),
             ("query A { version }" + " query B { a: nothing }", {}, "BAD_REQUEST"),
         ):

@@ -22,7 +22,9 @@ from tests.integration.web.server import Served
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FETCHED = (playground.ASSETS / playground.FETCHED / "graphiql.js").is_file()
 HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
-SUBSCRIPTION = 'subscription Followed { transitions(world: "local") { transitions { seq } } }'
+SUBSCRIPTION = (
+    'subscription Followed { transitions(world: "local") { ... on TransitionBatch { transitions { seq } } } }'
+)
 TOKEN = "ada-0123456789abcdef0123456789abcdef"
 SHOTS = os.environ.get("DEPLOYD_SCREENSHOTS")
 """A folder, for whoever wants to look."""

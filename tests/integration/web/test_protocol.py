@@ -10,7 +10,7 @@ import pytest
 from deployd.store import transitions
 from tests.integration.web.server import Served
 
-FOLLOW = 'subscription { transitions(world: "local") { transitions { seq } } }'
+FOLLOW = 'subscription { transitions(world: "local") { ... on TransitionBatch { transitions { seq } } } }'
 
 
 OTHER_SUBPROTOCOLS: list[list[str]] = [["graphql-ws"], [], ["soap"]]
@@ -121,8 +121,8 @@ async def test_unexpected_errors_are_masked_over_both(
     async def broken(*_: object) -> None:
         raise KeyError("the secret of the house")
 
-    monkeypatch.setattr(transitions, "read", broken)
-    answer = await served.post('{ transitions(world: "local") { cursor } }')
+    monkeypatch.setattr(transitions, "read_page", broken)
+    answer = await served.post('{ transitions(world: "local") { ... on TransitionBatch { cursor } } }')
     (error,) = answer["errors"]
     assert error["message"] == "internal error"
     assert "secret" not in json.dumps(answer)

@@ -25,7 +25,7 @@ from deployd.web import serving
 from tests.conftest import at, statement
 from tests.integration.web.server import Served, serve
 
-FOLLOW = 'subscription { transitions(world: "local") { cursor } }'
+FOLLOW = 'subscription { transitions(world: "local") { ... on TransitionBatch { cursor } } }'
 
 
 async def get(served: Served, path: str) -> tuple[int, dict[str, Any]]:

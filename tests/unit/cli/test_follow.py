@@ -119,3 +119,33 @@ async def test_a_change_that_is_not_there_is_said():
     async with scripted(answers=[answer(None)], streams=[waits]) as server:
         with pytest.raises(NotFound, match=CHANGE):
             await follow(server)
+
+
+async def test_a_cursor_that_is_too_old_is_followed_from_what_there_is_now():
+    done = transition(CHANGE, "applying", "done", kind="CHANGE", service=None)
+    moved = {"updatedAt": done["at"]}
+    answers = [
+        answer(change("RECEIVED", **moved)),
+        answer(change("APPLYING", deployment("RELEASING"), **moved)),
+        answer(change("DONE", deployment("SUCCEEDED", address=ADDRESS), **moved)),
+    ]
+
+    async def run(socket: web.WebSocketResponse, payload: Json) -> None:
+        expired = {"__typename": "CursorExpired", "message": "it is not kept any more", "cursor": "fresh"}
+        await send(socket, transitions=expired)
+        for batch in ([transition("deployment-1", "releasing", "verifying")], way(*WAY)[-1:]):
+            await send(socket, transitions={"transitions": batch, "cursor": "c1"})
+        await break_off(socket)
+
+    async with scripted(answers=answers, streams=[run, stream([done], ends=True)]) as server:
+        code, out, err = await follow(server)
+    assert (code, err) == (0, "")
+    told = [line.partition(" ")[2] for line in out.splitlines() if "away" not in line]
+    assert "is not kept any more" in told[0]
+    assert told[1:] == [
+        "hello deployment releasing → verifying",
+        "hello deployment verifying → succeeded",
+        "change applying → done",
+        f"answers at {ADDRESS}",
+    ]
+    assert [one["variables"]["after"] for one in server.subscribed] == ["c0", "c1"]

@@ -17,7 +17,16 @@ from tests.unit.cli.told import change
 
 AT = "2026-03-04T12:03:04+00:00"
 ASKED = {"__typename": "Service", "id": "1", "name": "cart"}
-HISTORY = {"data": {"service": {"releases": [{"number": 2, "id": "r2"}, {"number": 1, "id": "r1"}]}}}
+HISTORY = {
+    "data": {
+        "service": {
+            "releases": {
+                "nodes": [{"number": 2, "id": "r2"}, {"number": 1, "id": "r1"}],
+                "pageInfo": {"hasNextPage": False, "endCursor": None},
+            }
+        }
+    }
+}
 
 
 def hold(number: int | None = None, note: str = "") -> dict[str, Any]:
@@ -35,7 +44,8 @@ async def run(verb: Any, script: list[Any], *argv: str) -> tuple[int, list[Any]]
         arguments = parser().parse_args([*argv, "--server", server.url])
         code = int(await verb(Options.of(arguments), arguments))
         assert server.answers == []
-        return code, [one["variables"] for one in server.asked]
+        given = [one["variables"] for one in server.asked]
+        return code, [{key: one[key] for key in one if key != "idempotencyKey"} for one in given]
 
 
 async def test_a_hold_is_asked_for_and_waited_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def service(**other: Any) -> dict[str, Any]:
         "id": "1", "name": "job", "world": "local", "state": "SERVING", "health": "HEALTHY", "address": None,
         "url": None, "urls": [],
         "pid": None, "restarts": 0, "reason": None, "previous": None, "deployment": None,
-        "serving": None, "deployments": [], "createdAt": BEFORE, "updatedAt": BEFORE,
+        "serving": None, "deployments": {"nodes": []}, "createdAt": BEFORE, "updatedAt": BEFORE,
         "schedule": "0 3 * * *", "nextRunAt": "2026-03-05T03:00:00+00:00", "runningSince": None,
         "copies": None, "running": 0, "holds": [],
         "lastRunAt": BEFORE, "lastRunReason": {**reason("it went well"), "code": "RUN_SUCCEEDED"}, **other,
@@ -80,7 +80,10 @@ async def test_status_says_when(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "next run" in said
     assert "it went well" in said
-    async with scripted(answers=[{"data": {"world": {"services": [service()], "resources": []}}}]) as server:
+    more = {"hasNextPage": False, "endCursor": None}
+    services = {"data": {"world": {"services": {"nodes": [service()], "pageInfo": more}}}}
+    resources = {"data": {"world": {"resources": {"nodes": [], "pageInfo": more}}}}
+    async with scripted(answers=[services, resources]) as server:
         arguments = parser().parse_args(["status", "--server", server.url])
         await status(Options.of(arguments), arguments)
     assert "next run" in capsys.readouterr().out

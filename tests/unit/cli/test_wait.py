@@ -95,7 +95,7 @@ async def test_the_time_is_up(monkeypatch: pytest.MonkeyPatch):
     async with scripted(answers=answers, streams=[moving()]) as server:
         with pytest.raises(TimeIsUp, match=r"hello is not healthy within 0\.3s") as raised:
             await wait(server, monkeypatch, timeout=0.3)
-    assert exit_code_of(raised.value) == 124
+    assert (raised.value.code, exit_code_of(raised.value)) == ("TIME_IS_UP", 124)
     assert raised.value.evidence == "it is suspended, suspended"
 
 

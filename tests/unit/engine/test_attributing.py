@@ -34,6 +34,7 @@ def test_the_codes_of_errors_are_these() -> None:
     assert {one.code for one in CLASSES} == {
         "BASE_UNKNOWN",
         "CONFLICT",
+        "CURSOR_EXPIRED",
         "DENIED",
         "DRIVER",
         "ENGINE",

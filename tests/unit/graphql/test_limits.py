@@ -33,25 +33,35 @@ def test_objects_cost_one_and_scalars_nothing() -> None:
 
 
 def test_lists_multiply_by_first() -> None:
-    within = "{ id release { id } }"
+    within = "{ nodes { id release { id } } }"
     begin = 'service(world: "w", name: "s")'
-    assert price(f"{{ {begin} {{ deployments(first: 3) {within} }} }}") == 1 + 3 * 2
-    assert price(f"{{ {begin} {{ deployments {within} }} }}") == 1 + 20 * 2, "the schema's default"
+    assert price(f"{{ {begin} {{ deployments(first: 3) {within} }} }}") == 2 + 3 * 2
+    assert price(f"{{ {begin} {{ deployments {within} }} }}") == 2 + 20 * 2, "the schema's default"
     sent = f"query ($n: Int! = 7) {{ {begin} {{ deployments(first: $n) {within} }} }}"
-    assert price(sent, n=5) == 1 + 5 * 2
-    assert price(sent) == 1 + 7 * 2
-    assert price(sent, n=-5) == 1 + 1 * 2, "nothing is ever cheaper than free"
-    assert price(sent, n="many") == 1 + cost.LIST * 2
+    assert price(sent, n=5) == 2 + 5 * 2
+    assert price(sent) == 2 + 7 * 2
+    assert price(sent, n=-5) == 2 + 1 * 2, "nothing is ever cheaper than free"
+    assert price(sent, n="many") == 2 + cost.LIST * 2
 
 
 def test_lists_without_first_count_as_ten() -> None:
     assert price("{ worlds { name } }") == 10
-    assert price("{ worlds { services { name } } }") == 10 * (1 + 10)
+    assert price("{ worlds { capabilities { name } } }") == 10 * (1 + 10)
 
 
 def test_a_page_hands_its_first_down() -> None:
-    assert price('{ transitions(world: "w", first: 50) { cursor transitions { seq } } }') == 1 + 50
-    assert price('{ transitions(world: "w") { transitions { seq reason { code } } } }') == 1 + 100 * 2
+    assert (
+        price(
+            '{ transitions(world: "w", first: 50) { ... on TransitionBatch { cursor transitions { seq } } } }'
+        )
+        == 1 + 50
+    )
+    assert (
+        price(
+            '{ transitions(world: "w") { ... on TransitionBatch { transitions { seq reason { code } } } } }'
+        )
+        == 1 + 100 * 2
+    )
     assert (
         price(
             '{ logs(world: "w", service: "s", first: 9) { ...F } } fragment F on LogBatch { lines { text } }'
@@ -62,7 +72,7 @@ def test_a_page_hands_its_first_down() -> None:
 
 def test_fragments_aliases_and_introspection() -> None:
     spread = (
-        "{ a: worlds { ...F } b: worlds { ...F ... { name } } } fragment F on World { services { name } }"
+        "{ a: worlds { ...F } b: worlds { ...F ... { name } } } fragment F on World { capabilities { name } }"
     )
     assert price(spread) == 2 * 10 * (1 + 10)
     assert price("{ __schema { types { fields { name } } } worlds { __typename } }") == 10
@@ -70,20 +80,25 @@ def test_fragments_aliases_and_introspection() -> None:
         price('mutation { cancel(id: "1") { ... on Change { deployments { id } } ... on Problem { code } } }')
         == 11
     )
-    assert price('subscription { transitions(world: "w") { transitions { seq } } }') == 11
+    assert (
+        price('subscription { transitions(world: "w") { ... on TransitionBatch { transitions { seq } } } }')
+        == 11
+    )
 
 
 async def test_what_costs_too_much_is_refused_with_its_cost() -> None:
-    query = "{ worlds { services { deployments(first: 100) { id release { id } } } } }"
+    within = "deployments(first: 100) { nodes { id release { id } } }"
+    query = f"{{ worlds {{ services(first: 10) {{ nodes {{ {within} }} }} }} }}"
     answer = await SCHEMA.execute(query)
     assert answer.data is None
     assert answer.errors is not None
     (error,) = answer.errors
-    assert error.message == f"the query costs 20110, and {cost.LIMIT} is the most"
+    assert error.message == f"the query costs 20220, and {cost.LIMIT} is the most"
     assert error.extensions is not None
-    assert {"code": "TOO_COSTLY", "cost": 20110, "limit": 20000}.items() <= error.extensions.items()
+    assert {"code": "TOO_COSTLY", "cost": 20220, "limit": 20000}.items() <= error.extensions.items()
     many = " ".join(
-        f't{i}: transitions(world: "w", first: 1000) {{ transitions {{ seq }} }}' for i in range(20)
+        f't{i}: transitions(world: "w", first: 1000) {{ ... on TransitionBatch {{ transitions {{ seq }} }} }}'
+        for i in range(20)
     )
     assert await refused(f"{{ {many} }}") == ["the query costs 20020, and 20000 is the most"]
     assert (
@@ -95,15 +110,16 @@ async def test_what_costs_too_much_is_refused_with_its_cost() -> None:
 
 
 async def test_the_cost_counts_what_variables_say() -> None:
-    query = "query ($n: Int!) { worlds { services { deployments(first: $n) { id } } } }"
-    assert await refused(query, n=200) == ["the query costs 20110, and 20000 is the most"]
+    within = "deployments(first: $n) { nodes { id } }"
+    query = f"query ($n: Int!) {{ worlds {{ services(first: 10) {{ nodes {{ {within} }} }} }} }}"
+    assert await refused(query, n=200) == ["the query costs 20220, and 20000 is the most"]
 
 
 async def test_repetitions_are_refused_before_they_take_time() -> None:
     """graphql-core compares each with each."""
     said = [f"the query names one field more than {measure.REPEATS} times in one place"]
     assert await refused("{" + " __typename" * measure.REPEATS + "}") == []
-    for one in (" version", " worlds { services { name } }", " a: version", " ...F", " ... { version }"):
+    for one in (" version", " worlds { capabilities { name } }", " a: version", " ...F", " ... { version }"):
         began = time.monotonic()
         document = "{" + one * 200 + "} fragment F on Query { version }"
         messages = await refused(document)

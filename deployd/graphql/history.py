@@ -1,0 +1,77 @@
+"""History: transitions that are over, page by page, of a world, of a service, of one machine."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
+from deployd.errors import CursorExpired, InputError
+from deployd.graphql import places
+from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems
+from deployd.graphql.context import Info
+from deployd.graphql.fields import resolved
+from deployd.graphql.problem import parse_id, take
+from deployd.graphql.transitions import Transition, WorldName
+from deployd.store import transitions, worlds
+
+__all__ = ["HistoryQuery", "Order"]
+
+
+@strawberry.enum(description="In which order.")
+class Order(Enum):
+    """Of a history."""
+
+    NEWEST_FIRST = strawberry.enum_value("newest_first", description="The last one comes first.")
+    OLDEST_FIRST = strawberry.enum_value("oldest_first", description="The first that is kept comes first.")
+
+
+@strawberry.type
+class HistoryQuery:
+    """Asking once."""
+
+    @resolved(
+        description="What moved in a world: all of it, or that of one service with its deployments, or of one"
+        " machine. What is older than is kept has no page; a cursor from there gets CURSOR_EXPIRED"
+        " where the oldest"
+        " come first."
+    )
+    async def history(
+        self,
+        info: Info,
+        world: WorldName,
+        service: Annotated[
+            str | None, strawberry.argument(description="Of the living service of this name alone.")
+        ] = None,
+        machine: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Of the machine with this id alone.")
+        ] = None,
+        order: Annotated[
+            Order, strawberry.argument(description="Which end comes first.")
+        ] = Order.NEWEST_FIRST,
+        first: FirstItems = 50,
+        after: AfterItem = None,
+    ) -> Connection[Transition]:
+        context, db = info.context, info.context.api.db
+        place = await context.operations.world(context.actor, world)
+        if service is not None and machine is not None:
+            raise InputError("a service, and a machine", remedy="Ask for the history of one of them.")
+        service_id: UUID | None = None
+        if service is not None:
+            service_id = (await context.operations.service(context.actor, world, service)).id
+        start, oldest_first = places.step(after), order is Order.OLDEST_FIRST
+        found = await transitions.history(
+            db,
+            place.world_id,
+            start,
+            take(first, PAGE) + 1,
+            service_id=service_id,
+            machine_id=None if machine is None else parse_id(machine),
+            oldest_first=oldest_first,
+        )
+        # After the page: what was dropped before it was read is known by now.
+        if oldest_first and start is not None and start[0] < await worlds.horizon(db, place.world_id):
+            raise CursorExpired(remedy="Begin anew without a cursor: with the oldest that is kept.")
+        return Connection.of(found, first, Transition.of, lambda one: (one.seq, one.at), after)
