@@ -16,13 +16,15 @@ from deployd.cli.holds import held
 from deployd.cli.options import Options
 from deployd.cli.progress import word
 from deployd.cli.releases import release_of
-from deployd.cli.session import begin, client_of, console_of, cursor_of, folder, latest, service_of
+from deployd.cli.session import begin, client_of, console_of, cursor_of, folder, latest, service_of, until
 from deployd.cli.terminal import Console
 from deployd.errors import DeploydError, InputError
 from deployd.sources import check_repository
 
 __all__ = ["deploy", "deploy_source", "retry", "rollback", "source_of"]
 
+TAKING_OVER = 10.0
+"""Seconds within which a service takes over from a deployment that ended."""
 BEGINNING = 30.0
 """Seconds within which what was asked for has to begin."""
 
@@ -129,10 +131,23 @@ async def _follow_next(
         return ExitCode.DONE
     try:
         shown = view(console, "")
-        return conclude(console, await follow_deployment(client, world, after, deployment_id, shown))
+        progress = await follow_deployment(client, world, after, deployment_id, shown)
+        await _taken_over(client, world, deployment_id)
+        return conclude(console, progress)
     except asyncio.CancelledError:
         console.complain(f"it goes on; to end it: deployd cancel {deployment_id}")
         raise
+
+
+async def _taken_over(client: Client, world: str, deployment_id: str) -> None:
+    """Its service knows how it ended, so that whoever asks next is told what serves now."""
+
+    def settled(service: Json | None) -> bool:
+        working = service and service["deployment"]
+        return not working or working["id"] != deployment_id
+
+    found = await client.query(documents.DEPLOYMENT, {"id": deployment_id})
+    await until(client, world, [found["deployment"]["service"]], settled, seconds=TAKING_OVER)
 
 
 async def _next_deployment(client: Client, world: str, after: str, service_id: str) -> str:

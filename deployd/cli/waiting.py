@@ -14,6 +14,7 @@ from deployd.cli import documents
 from deployd.cli.client import PATIENCE, Client, Json
 from deployd.cli.exits import ExitCode, TimeIsUp
 from deployd.cli.options import Options
+from deployd.cli.paging import lists
 from deployd.cli.progress import BAD, GIVEN_UP, GOOD, word
 from deployd.cli.render import SPINNER, duration
 from deployd.cli.session import client_of, console_of, cursor_of, is_id
@@ -148,7 +149,7 @@ async def _find(client: Client, kind: str, world: str, name: str) -> Json | None
     else:
         document = documents.CHANGE if kind == "change" else documents.DEPLOYMENT
         data = await client.query(document, {"id": name}, patience=PATIENCE)
-    found: Json | None = data[kind]
+    found: Json | None = lists(data[kind])
     return found
 
 

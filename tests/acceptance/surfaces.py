@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -23,6 +24,9 @@ INTROSPECTION = """{ __schema { queryType { name } subscriptionType { name } typ
 } } }"""
 DEPTH = 4
 """Levels of fields: a world's services' deployments' reasons."""
+_MEMBERS = 6  # of the largest union
+_FORM = re.compile("the query |Cannot query|conflict|Syntax Error|Unknown|nested too deeply")
+"""What is said of documents that are too large, or wrong."""
 
 
 class Schema:
@@ -34,57 +38,100 @@ class Schema:
         self.queries = self.types[schema["queryType"]["name"]]["fields"]
         self.subscriptions = self.types[schema["subscriptionType"]["name"]]["fields"]
 
-    def document(self, operation: str, field: Json, given: Mapping[str, object]) -> str | None:
-        """One that asks for all that the field has; None where it needs what nobody has given."""
+    def documents(
+        self, operation: str, field: Json, given: Mapping[str, object], part: str | None = None
+    ) -> list[str]:
+        """Those that ask for all that the field has, or for one part of it; none where it needs what
+        nobody has given. Of a union each asks for one member, since fields of several may not differ."""
         called = self._call(field, given)
-        selected = self._select(field["type"], DEPTH, given)
-        return None if called is None or selected is None else f"{operation} {{ {called} {selected} }}"
+        if called is None:
+            return []
+        made = (
+            f"{operation} {{ {called} {selected} }}"
+            for member in range(_MEMBERS)
+            if (selected := self._select(field["type"], DEPTH, member, part, whole=part is None)) is not None
+        )
+        return list(dict.fromkeys(made))
+
+    def parts(self, field: Json) -> list[str]:
+        """The names of the fields that its objects have."""
+        types = [self.types[_named(field["type"])["name"]]]
+        if types[0]["kind"] == "UNION":
+            types = [self.types[one["name"]] for one in types[0]["possibleTypes"]]
+        return sorted({one["name"] for type_ in types for one in type_["fields"] or ()})
 
     def _call(self, field: Json, given: Mapping[str, object]) -> str | None:
         arguments = []
         for one in field["args"]:
             if one["name"] in given:
-                arguments.append(f"{one['name']}: {json.dumps(given[one['name']])}")
+                enum = _named(one["type"])["kind"] == "ENUM"
+                value = given[one["name"]]
+                arguments.append(f"{one['name']}: {value if enum else json.dumps(value)}")
             elif one["type"]["kind"] == "NON_NULL" and one["defaultValue"] is None:
                 return None
         return field["name"] + (f"({', '.join(arguments)})" if arguments else "")
 
-    def _select(self, type_: Json, depth: int, given: Mapping[str, object]) -> str | None:
-        while type_.get("ofType"):
-            type_ = type_["ofType"]
-        named = self.types[type_["name"]]
+    def _select(
+        self, type_: Json, depth: int, member: int, part: str | None = None, *, whole: bool = True
+    ) -> str | None:
+        named = self.types[_named(type_)["name"]]
         if named["kind"] in ("UNION", "INTERFACE"):
-            parts = [
-                f"... on {one['name']} {self._select(one, depth, given)}" for one in named["possibleTypes"]
-            ]
-            return "{ __typename " + " ".join(parts) + " }"
+            one = named["possibleTypes"][member % len(named["possibleTypes"])]
+            inner = self._select(one, depth, member, part, whole=whole)
+            return None if inner is None else f"{{ __typename ... on {one['name']} {inner} }}"
         if named["kind"] != "OBJECT":
             return ""
         if depth == 0:
             return None
         fields = []
         for one in named["fields"]:
+            if one["name"] == "node" or (part is not None and one["name"] != part):
+                continue  # the item of an edge is among the nodes
             # Only the root's arguments are known by name; `name` of a field within means something else.
-            called, inner = self._call(one, {}), self._select(one["type"], depth - 1, given)
+            called = self._call(one, {"first": 2 if whole else 1})
+            # What Relay wraps around items is no level of its own.
+            deeper = depth if one["name"] in ("nodes", "edges") else depth - 1
+            inner = self._select(one["type"], deeper, member, whole=whole)
             if called is not None and inner is not None:
                 fields.append(f"{called} {inner}")
         return "{ " + " ".join(fields) + " }" if fields else None
 
 
+def _named(type_: Json) -> Json:
+    while type_.get("ofType"):
+        type_ = type_["ofType"]
+    return type_
+
+
 async def answers(client: Client, given: list[Mapping[str, object]]) -> dict[str, str]:
-    """To every query of the schema, once for each set of arguments with which it can be asked."""
+    """To every query of the schema, once for each set of arguments with which it can be asked.
+
+    What is too large to be asked at once is asked part by part; nothing may be refused for its form.
+    """
     schema = Schema(await client.query(INTROSPECTION))
     found: dict[str, str] = {}
     for field in schema.queries:
-        documents = {schema.document("query", field, one) for one in given} - {None}
-        assert documents, f"nobody knows how to ask for {field['name']}"
-        for document in documents:
-            assert document is not None
-            try:
-                found[document] = json.dumps(await client.query(document), ensure_ascii=False)
-            except DeploydError as error:
-                found[document] = f"{error.message} {error.evidence} {error.remedy}"
+        asked = 0
+        for one in given:
+            for document in schema.documents("query", field, one):
+                asked += 1
+                if document in found or await _ask(client, document, found):
+                    continue
+                for part in schema.parts(field):
+                    for smaller in schema.documents("query", field, one, part):
+                        assert smaller in found or await _ask(client, smaller, found), found.pop(smaller)
+        assert asked, f"nobody knows how to ask for {field['name']}"
     return found
+
+
+async def _ask(client: Client, document: str, found: dict[str, str]) -> bool:
+    """Whether it was let through; its answer is among those found."""
+    try:
+        found[document] = json.dumps(await client.query(document), ensure_ascii=False)
+    except DeploydError as error:
+        found[document] = f"{error.message} {error.evidence} {error.remedy}"
+        return not _FORM.search(error.message)
+    return True
 
 
 async def messages(client: Client, given: list[Mapping[str, object]], seconds: float) -> dict[str, str]:
@@ -100,9 +147,9 @@ async def messages(client: Client, given: list[Mapping[str, object]], seconds: f
 
     documents: set[str] = set()
     for field in schema.subscriptions:
-        mine = {schema.document("subscription", field, one) for one in given} - {None}
+        mine = {text for one in given for text in schema.documents("subscription", field, one)}
         assert mine, f"nobody knows how to follow {field['name']}"
-        documents |= {one for one in mine if one is not None}
+        documents |= mine
     listening = [asyncio.create_task(listen(one)) for one in documents]
     try:
         heard = -1

@@ -185,7 +185,8 @@ async def test_no_canary_is_found_anywhere(elsewhere: str, host: Host, shop: Pat
     url = host.json("version")["url"]
     given: list[dict[str, object]] = [
         {},
-        {"world": "local", "service": "cart", "name": "local", "first": 100},
+        {"world": "local", "service": "cart", "name": "local", "first": 50},
+        {"action": "DEPLOY", "world": "local", "text": "cart", "first": 50},
     ]
     given.append({"world": "local", "name": "cart"})
     changes = {one["changeId"] for one in told if one["changeId"]}
