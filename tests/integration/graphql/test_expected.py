@@ -12,7 +12,6 @@ from deployd.store import expected
 from tests.integration.web.server import Served
 
 QUERY = "query E($id: ID!) { deployment(id: $id) { expectedSeconds expectedSteps { state seconds } } }"
-BEGAN = datetime.now(UTC)
 
 
 async def went(
@@ -30,7 +29,7 @@ async def went(
     pool = served.db.pool
     await pool.execute("update machines set state = $2 where id = $1", made.id, end)
     await pool.execute("delete from transitions where machine_id = $1", made.id)
-    at, before = BEGAN, None
+    at, before = datetime.now(UTC), None
     for state, seconds in [*steps.items(), (end, 0.0)]:
         await pool.execute(
             "insert into transitions (world_id, seq, at, machine_id, kind, service_id, trigger, from_state,"
