@@ -86,4 +86,8 @@ def _bounds(param: Json) -> str:
     least, most = param["minimum"], param["maximum"]
     if least is None and most is None:
         return "-"
-    return f"{'' if least is None else least}…{'' if most is None else most}"
+    return f"{_number(least)}…{_number(most)}"
+
+
+def _number(bound: float | None) -> str:
+    return "" if bound is None else f"{bound:g}"

@@ -45,17 +45,20 @@
     },
   };
 
-  const defaultQuery = `# deployd's GraphQL API: what can be asked is in the documentation, at the left.
-# Where a token is needed: {"Authorization": "Bearer TOKEN"} among the headers below.
+  const defaultQuery = `# deployd's GraphQL API. Its documentation: at the left.
+# A token goes among the headers below:
+# {"Authorization": "Bearer TOKEN"}
 
 {
   worlds {
     name
     services {
-      name
-      state
-      health
-      url
+      nodes {
+        name
+        state
+        health
+        url
+      }
     }
   }
 }

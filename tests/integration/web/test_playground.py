@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any, cast
 
 import pytest
 from aiohttp import web
+from graphql import parse, validate
 from playwright.async_api import Browser, Page, Route, async_playwright
 
+from deployd.graphql.schema import SCHEMA
 from deployd.model.actor import Role
 from deployd.model.world import SYSTEM
 from deployd.store import tokens, worlds
@@ -87,6 +90,13 @@ async def shot(page: Page, name: str) -> None:
 
 
 @browsers
+def test_what_it_begins_with_is_a_query_of_the_schema() -> None:
+    script = (playground.ASSETS / "playground.js").read_text(encoding="utf-8")
+    begun = re.search(r"const defaultQuery = `(.*?)`;", script, re.DOTALL)
+    assert begun is not None
+    assert validate(SCHEMA._schema, parse(begun[1])) == []
+
+
 async def test_it_asks_follows_explains_and_remembers(served: Served, browser: Browser) -> None:
     page, wrong = await opened(browser, served, "light")
     await write(page, "query Named { worlds { name } }")
