@@ -31,9 +31,10 @@ from deployd.model.machine import Machine
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import DeploymentState, MachineKind
 from deployd.sources.trees import Trees
-from deployd.store import transitions, worlds
+from deployd.store import worlds
 from deployd.store.database import Database
 from deployd.store.migrator import migrate
+from deployd.store.partitions import ensure_partitions
 from deployd.store.vault import Vault
 
 MOVES = {
@@ -101,7 +102,7 @@ async def _drive(dsn: str, machines: int) -> float:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
         db = await stack.enter_async_context(Database(dsn))
         await worlds.add(db, "local", {})
-        await transitions.ensure_partitions(db)
+        await ensure_partitions(db)
         world = await worlds.get(db, "local")
         assert world is not None
         bus = Bus(db)
