@@ -13,7 +13,7 @@ from deployd.cli.holds import held
 from deployd.cli.options import Options
 from deployd.cli.paging import all_of
 from deployd.cli.progress import BAD, GIVEN_UP, word
-from deployd.cli.render import age, health_style, table
+from deployd.cli.render import age, health_style, moment, table
 from deployd.cli.resources import show
 from deployd.cli.session import client_of, console_of, service_of
 from deployd.cli.terminal import Console, clean, cut, error_block
@@ -94,8 +94,8 @@ def _overview(console: Console, services: list[Json]) -> None:
 def next_run(service: Json) -> str:
     """When a service with a schedule is due; nothing for one that stays up."""
     if service["runningSince"]:
-        return f"running since {_when(service['runningSince'])}"
-    return f"next run {_when(service['nextRunAt'])}" if service["nextRunAt"] else ""
+        return f"running since {moment(service['runningSince'])}"
+    return f"next run {moment(service['nextRunAt'])}" if service["nextRunAt"] else ""
 
 
 def _trouble(service: Json) -> str:
@@ -177,7 +177,7 @@ def _deploying(deployment: Json) -> str:
 
 def _last_run(service: Json) -> str:
     reason = service["lastRunReason"]
-    return f"{_when(service['lastRunAt'])}: {reason['summary']}"
+    return f"{moment(service['lastRunAt'])}: {reason['summary']}"
 
 
 async def history(options: Options, arguments: argparse.Namespace) -> int:
@@ -205,7 +205,7 @@ def _chronicle(console: Console, deployments: list[Json]) -> None:
     width = console.size()[0] if console.live else None
     rows = [
         [
-            _when(one["requestedAt"]),
+            moment(one["requestedAt"]),
             word(one["state"]).replace("_", " "),
             one["purpose"],
             str(one["release"]["number"]) if one["release"] else "-",
@@ -221,10 +221,3 @@ def _chronicle(console: Console, deployments: list[Json]) -> None:
         if one["reason"] and word(one["state"]) in BAD | GIVEN_UP:
             style = "red" if word(one["state"]) in BAD else "yellow"
             _note(console, one["reason"]["summary"], width, style)
-
-
-def _when(at: str) -> str:
-    """Today's time, or the day and the time, as this host's clock shows it."""
-    local = datetime.fromisoformat(at).astimezone()
-    today = datetime.now(UTC).astimezone().date()
-    return local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from datetime import UTC, datetime
 
 from deployd.cli import documents
 from deployd.cli.client import Client, Json
 from deployd.cli.exits import ExitCode
 from deployd.cli.options import Options
 from deployd.cli.progress import word
-from deployd.cli.render import table
+from deployd.cli.render import moment, table
 from deployd.cli.session import client_of, console_of
 from deployd.cli.terminal import Console, clean, cut
 from deployd.cli.tokens import where
@@ -103,7 +102,7 @@ async def audit(options: Options, arguments: argparse.Namespace) -> int:
 def _show(console: Console, found: list[Json]) -> None:
     width = console.size()[0] if console.live else None
     rows = [
-        [_when(one["at"]), one["actor"], one["action"], one["world"] or "-", word(one["outcome"])]
+        [moment(one["at"]), one["actor"], one["action"], one["world"] or "-", word(one["outcome"])]
         for one in found
     ]
     header, *lines = table(["WHEN", "WHO", "WHAT", "WORLD", "OUTCOME"], rows, width, (1,))
@@ -113,9 +112,3 @@ def _show(console: Console, found: list[Json]) -> None:
         if one["message"]:
             note = f"  ↳ {clean(one['message'])}"
             console.say(console.paint(cut(note, width) if width else note, "yellow"))
-
-
-def _when(at: str) -> str:
-    local = datetime.fromisoformat(at).astimezone()
-    today = datetime.now(UTC).astimezone().date()
-    return local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M")

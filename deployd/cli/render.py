@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from deployd.cli.client import Json
 from deployd.cli.planned import plan_lines, summary
 from deployd.cli.progress import BAD, GIVEN_UP, GOOD, TURNING, Attempt, Progress, Step, word
 from deployd.cli.terminal import Paint, cells, clean, cut
 
-__all__ = ["Paint", "age", "board", "clock", "duration", "health_style", "plain_line", "table"]
+__all__ = [
+    "Paint",
+    "age",
+    "board",
+    "clock",
+    "duration",
+    "health_style",
+    "moment",
+    "moment",
+    "plain_line",
+    "table",
+]
 
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 FRAMES = 10.0
@@ -186,6 +197,13 @@ def _piece(attempt: Attempt, step: Step, now: float, *, times: bool, far: bool =
 
 def _now(attempt: Attempt) -> str:
     return attempt.state.replace("_", " ")
+
+
+def moment(at: str) -> str:
+    """Today's time, or the day and the time, as this host's clock shows it."""
+    local = datetime.fromisoformat(at).astimezone()
+    today = datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M:%S" if local.date() == today else "%Y-%m-%d %H:%M")
 
 
 def table(

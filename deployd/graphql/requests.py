@@ -19,7 +19,6 @@ from deployd.graphql.context import Context
 from deployd.graphql.problem import Problem
 from deployd.model import sensitive
 from deployd.model.audit import Outcome
-from deployd.model.world import SYSTEM
 from deployd.store import machines, requests, worlds
 from deployd.store.codec import encode
 
@@ -82,10 +81,9 @@ async def _once(
         return Problem.of(wrong, ["idempotencyKey"])
     db = context.api.db
     digest = context.api.secrets.vault.digest(encode([name, given]))  # there may be a secret among them
-    system = await worlds.get(db, SYSTEM)
-    assert system is not None
+    system = context.api.access.system_world_id
     while True:
-        kept = await requests.begin(db, system.world_id, actor, key, digest)
+        kept = await requests.begin(db, system, actor, key, digest)
         if kept.digest != digest:
             used = Conflict(
                 f"the idempotency key {key!r} was used for another request", remedy="Take a new key."
@@ -106,7 +104,7 @@ async def _once(
         if isinstance(answer, Answer):
             reference = encode(answers.keep(answer))
     finally:
-        await requests.end(db, system.world_id, actor, key, reference)
+        await requests.end(db, system, actor, key, reference)
     return answer
 
 
