@@ -18,7 +18,6 @@ __all__ = [
     "duration",
     "health_style",
     "moment",
-    "moment",
     "plain_line",
     "table",
 ]
