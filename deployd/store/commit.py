@@ -119,8 +119,25 @@ def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
+def _shape_of(step: Step) -> tuple[object, ...]:
+    """What a step shares with many others of its batch."""
+    return (
+        step.owner,
+        step.trigger,
+        step.machine.state,
+        step.to_state,
+        step.attempt,
+        step.keep,
+        _ms(step.deadline),
+        step.settled,
+        step.frees_name,
+        step.actor,
+    )
+
+
 def _arguments(batch: Batch) -> list[list[object]]:
-    """The 41 arrays of the statement."""
+    """The 40 arrays of the statement."""
+    shapes: dict[tuple[object, ...], int] = {}
     steps: list[tuple[object, ...]] = []
     births: list[tuple[int | None, Birth]] = [(None, birth) for birth in batch.births]
     posts: list[tuple[int | None, Post]] = [(None, post) for post in batch.posts]
@@ -129,30 +146,22 @@ def _arguments(batch: Batch) -> list[list[object]]:
         machine = step.machine
         steps.append(
             (
-                ord_,
+                shapes.setdefault(_shape_of(step), len(shapes) + 1),
                 machine.world_id,
                 machine.id,
-                step.owner,
                 machine.fence,
                 machine.version,
-                step.trigger is not None,
-                step.trigger,
-                machine.state,
-                step.to_state,
                 None if step.facts is None else encode(step.facts),
-                step.attempt,
-                step.keep,
                 _ms(step.due),
-                _ms(step.deadline),
-                step.settled,
-                step.frees_name,
-                step.actor,
                 None if step.reason is None else encode(step.reason),
             )
         )
-        births += [(ord_, birth) for birth in step.births]
-        posts += [(ord_, post) for post in step.posts]
-        consumed += [(ord_, machine.world_id, machine.id, mail) for mail in step.consumed]
+        if step.births:
+            births += [(ord_, birth) for birth in step.births]
+        if step.posts:
+            posts += [(ord_, post) for post in step.posts]
+        if step.consumed:
+            consumed += [(ord_, machine.world_id, machine.id, mail) for mail in step.consumed]
     born = _columns(
         [
             (
@@ -176,7 +185,7 @@ def _arguments(batch: Batch) -> list[list[object]]:
     posted = _columns(
         [(p, x.world_id, x.machine_id, x.trigger, encode(x.payload), x.actor) for p, x in posts], 6
     )
-    return [*_columns(steps, 19), *born[:11], *posted, *_columns(consumed, 4), born[11]]
+    return [*_columns(list(shapes), 10), *_columns(steps, 8), *born[:11], *posted, *_columns(consumed, 4), born[11]]
 
 
 async def write(

@@ -2,16 +2,23 @@
 -- One group commit: steps, births, posts and consumed mail of many machines in one statement.
 -- A step counts only where version, fence and owner still match; whatever hangs on a step (its births,
 -- posts and consumed mail) counts only with it. The worlds' heads are locked last, in their order.
-with step as (
+with shape as (
+    -- Most steps of a batch are alike: what they share is sent once.
     select * from unnest(
-        $1::int[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bool[], $8::text[],
-        $9::text[], $10::text[], $11::text[], $12::int[], $13::bool[], $14::bigint[], $15::bigint[],
-        $16::bool[], $17::bool[], $18::text[], $19::text[]
-    ) as s (
-        ord, world_id, id, owner, fence, version, moves, trigger,
-        from_state, to_state, facts, attempt, keep, due_ms, deadline_ms,
-        settled, frees_name, actor, reason
+        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bool[], $7::bigint[], $8::bool[],
+        $9::bool[], $10::text[]
+    ) with ordinality as x (
+        owner, trigger, from_state, to_state, attempt, keep, deadline_ms, settled, frees_name, actor, n
     )
+), step as (
+    select (s.n - 1)::int as ord, s.world_id, s.id, s.fence, s.version, s.facts, s.due_ms, s.reason,
+           x.owner, x.trigger is not null as moves, x.trigger, x.from_state, x.to_state, x.attempt, x.keep,
+           x.deadline_ms, x.settled, x.frees_name, x.actor
+    from unnest(
+        $11::int[], $12::bigint[], $13::uuid[], $14::bigint[], $15::bigint[], $16::text[], $17::bigint[],
+        $18::text[]
+    ) with ordinality as s (shape, world_id, id, fence, version, facts, due_ms, reason, n)
+    join shape x on x.n = s.shape
 ), moved as (
     update machines m set
         state = s.to_state,
@@ -42,8 +49,8 @@ with step as (
     select b.world_id, b.id, b.kind, b.state, b.name, b.service_id, b.change_id, b.placement,
            b.facts::jsonb, statement_timestamp(), statement_timestamp() + b.deadline_ms * interval '1 ms'
     from unnest(
-        $20::int[], $21::bigint[], $22::uuid[], $23::text[], $24::text[], $25::text[], $26::uuid[],
-        $27::uuid[], $28::text[], $29::text[], $30::bigint[]
+        $19::int[], $20::bigint[], $21::uuid[], $22::text[], $23::text[], $24::text[], $25::uuid[],
+        $26::uuid[], $27::text[], $28::text[], $29::bigint[]
     ) as b (parent, world_id, id, kind, state, name, service_id, change_id, placement, facts, deadline_ms)
     where b.parent is null or b.parent in (select ord from moved)
     on conflict do nothing
@@ -51,7 +58,7 @@ with step as (
 ), posted as (
     insert into mailbox (world_id, machine_id, trigger, payload, actor)
     select p.world_id, p.machine_id, p.trigger, p.payload::jsonb, p.actor
-    from unnest($31::int[], $32::bigint[], $33::uuid[], $34::text[], $35::text[], $36::text[])
+    from unnest($30::int[], $31::bigint[], $32::uuid[], $33::text[], $34::text[], $35::text[])
          with ordinality as p (parent, world_id, machine_id, trigger, payload, actor, n)
     where p.parent is null or p.parent in (select ord from moved)
     order by p.n
@@ -66,7 +73,7 @@ with step as (
     delete from mailbox x
     where x.ctid = any (array(
         select l.place
-        from unnest($37::int[], $38::bigint[], $39::uuid[], $40::bigint[]) as c (ord, world_id, machine_id, id)
+        from unnest($36::int[], $37::bigint[], $38::uuid[], $39::bigint[]) as c (ord, world_id, machine_id, id)
         cross join lateral (
             select m.ctid as place from mailbox m
             where m.world_id = c.world_id and m.machine_id = c.machine_id and m.id = c.id
@@ -82,7 +89,7 @@ with step as (
     from born b
     join (
         select distinct on (world_id, id) world_id, id, actor, n
-        from unnest($21::bigint[], $22::uuid[], $41::text[]) with ordinality as d (world_id, id, actor, n)
+        from unnest($20::bigint[], $21::uuid[], $40::text[]) with ordinality as d (world_id, id, actor, n)
         order by world_id, id, n
     ) d on d.world_id = b.world_id and d.id = b.id
 ), tally as (
