@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
-import gc
 import json
 import logging
 import os
@@ -30,6 +29,7 @@ from deployd.engine.access import Access
 from deployd.engine.acts import ACTS, ANSWERS
 from deployd.engine.auditing import Auditing
 from deployd.engine.bus import Bus
+from deployd.engine.collecting import settle_collector
 from deployd.engine.committer import Committer
 from deployd.engine.context import ENTRYPOINT, Context, Driver
 from deployd.engine.hearing import hear
@@ -133,9 +133,7 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
                 raise Unsupported(f"capability {capability!r} does not run services")
             return driver
 
-        # What is there now stays: the collector need not look at it again, nor come for every few outcomes.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        settle_collector()
         auditing = Auditing(db, system.world_id)
         await stack.enter_async_context(auditing.running())
         access = Access(operations, system.world_id, bus.revoked)

@@ -21,6 +21,7 @@ from deployd.drivers.registry import create
 from deployd.engine.acts import ACTS, ANSWERS
 from deployd.engine.birth import birth
 from deployd.engine.bus import Bus
+from deployd.engine.collecting import settle_collector
 from deployd.engine.committer import Committer
 from deployd.engine.context import Context
 from deployd.engine.outcome import Act, Go, Outcome
@@ -123,6 +124,7 @@ async def _drive(dsn: str, machines: int) -> float:
             Worker(context, committer, bus, {**ACTS, **trivial}, ANSWERS, placements=["bench"])
         )
         engine = _Engine(db, committer, world.world_id)
+        settle_collector()  # as the server does
         await engine.drive(WARM_UP)
         seconds = await engine.drive(machines)
         await engine.check(machines + WARM_UP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from deployd.store import hints
 from deployd.store.database import Database
@@ -25,15 +25,18 @@ class Bus:
         self._worlds: set[int] = set()
         self._mail: set[UUID] = set()
         self._tokens: set[UUID] = set()
+        self._due = False
         self._pending = asyncio.Event()
+        self._origin = uuid4().hex
         self.revocations = 0
         """Raised whenever a token was revoked, or may have been: look again who calls."""
 
-    def committed(self, worlds: frozenset[int], mail: frozenset[UUID]) -> None:
+    def committed(self, hint: Hint) -> None:
         """After a commit of this process."""
-        self._tell(Hint(worlds, mail))
-        self._worlds |= worlds
-        self._mail |= mail
+        self._tell(hint)
+        self._worlds |= hint.worlds
+        self._mail |= hint.mail
+        self._due |= hint.due
         self._pending.set()
 
     def revoked(self, token_id: UUID) -> None:
@@ -50,13 +53,17 @@ class Bus:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Send and receive while the context lasts."""
-        async with hints.listen(self._db, self._tell):
+        async with hints.listen(self._db, self._hear):
             task = asyncio.create_task(self._send(), name="hints out")
             try:
                 yield
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+
+    def _hear(self, hint: Hint) -> None:
+        if hint.origin != self._origin:  # what this process said was told here at once
+            self._tell(hint)
 
     def _tell(self, hint: Hint) -> None:
         if hint.tokens or hint.lost:
@@ -68,7 +75,8 @@ class Bus:
         while True:
             await self._pending.wait()
             self._pending.clear()
-            worlds, mail, tokens = self._worlds, self._mail, self._tokens
+            told = frozenset(self._worlds), frozenset(self._mail), frozenset(self._tokens)
+            due, self._due = self._due, False
             self._worlds, self._mail, self._tokens = set(), set(), set()
-            await hints.send(self._db, worlds, mail, tokens)
+            await hints.send(self._db, Hint(*told, due=due, origin=self._origin))
             await asyncio.sleep(_PAUSE)

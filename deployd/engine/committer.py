@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from deployd.errors import PostgresUnavailable, StoreError
 from deployd.store import commit
 from deployd.store.commit import Applied, Batch, Birth, Post, Step
 from deployd.store.database import Database
+from deployd.store.hints import Hint
 
 __all__ = ["Commit", "Committer"]
 
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 _BATCH = 500
 _PATIENCE = 30.0
 
-Committed = Callable[[frozenset[int], frozenset[UUID]], None]
+Committed = Callable[[Hint], None]
 
 
 class Commit(Protocol):
@@ -52,7 +53,7 @@ class _Entry:
 
 
 class Committer:
-    """Start with `run` as a task. `committed` is told, after each commit, of worlds and of mailboxes."""
+    """Start with `run` as a task. `committed` is told what each commit has to tell."""
 
     def __init__(self, db: Database, committed: Committed, moved: Moved | None = None) -> None:
         """`moved` hears every transition, for traces."""
@@ -127,23 +128,11 @@ class Committer:
             return
         record(batch, answers, time.monotonic() - begun, self._moved)
         applied = iter(answers)
-        worlds: set[int] = set()
-        mail: set[UUID] = set()
         for entry in entries:
-            answer = next(applied) if entry.step is not None else None
-            births, posts = entry.births, entry.posts
-            if entry.step is not None and answer is not None:
-                births, posts = tuple(entry.step.births), tuple(entry.step.posts)
-                if entry.step.trigger is not None:
-                    worlds.add(entry.step.machine.world_id)
-                if answer.woke:
-                    mail.add(entry.step.machine.id)
-            worlds.update(birth.world_id for birth in births)
-            mail.update(birth.id for birth in births)
-            mail.update(post.machine_id for post in posts)
-            _settle(entry, answer, None)
-        if worlds or mail:
-            self._committed(frozenset(worlds), frozenset(mail))
+            _settle(entry, next(applied) if entry.step is not None else None, None)
+        hint = _hint_of(batch, answers)
+        if hint.worlds or hint.mail:
+            self._committed(hint)
 
     async def _write(self, batch: Batch) -> list[Applied | None]:
         """Write, reconnecting for half a minute when the server is lost.
@@ -172,6 +161,27 @@ class Committer:
                     self._connection = None
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1)
+
+
+def _hint_of(batch: Batch, answers: Sequence[Applied | None]) -> Hint:
+    """What a commit has to tell: of a step only where it counted."""
+    worlds: set[int] = set()
+    mail: set[UUID] = set()
+    births, posts = [*batch.births], [*batch.posts]
+    for step, answer in zip(batch.steps, answers, strict=True):
+        if answer is None:
+            continue
+        if step.trigger is not None:
+            worlds.add(step.machine.world_id)
+        if step.births:
+            births += step.births
+        if step.posts:
+            posts += step.posts
+        if answer.woken:
+            mail.update(answer.woken)
+    worlds.update(birth.world_id for birth in births)
+    mail.update(post.machine_id for post in posts)
+    return Hint(frozenset(worlds), frozenset(mail), due=bool(births))
 
 
 def _settle(entry: _Entry, answer: Applied | None, error: BaseException | None) -> None:

@@ -50,6 +50,7 @@ class Holding:
         self._acts, self._answers = acts, answers
         self._acting: asyncio.Task[None] | None = None
         self._interrupted = False
+        self._alarm: asyncio.TimerHandle | None = None
         self._answered: set[int] = set()
         self.due: timedelta | None = None
         """When it was let go: how soon it wants to be looked at again."""
@@ -72,6 +73,21 @@ class Holding:
             self._interrupted = True
             self._acting.cancel()
 
+    def _set_alarm(self) -> None:
+        """Let the deadline interrupt an act. One timer serves all states; it may ring early."""
+        if self._deadline is None or (self._alarm is not None and self._alarm.when() <= self._deadline):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(self._deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._is_expired():
+            self._interrupt()
+        else:
+            self._set_alarm()
+
     async def run(self) -> None:
         """Until nothing is left to do now, or the lease is lost. Raises nothing but CancelledError."""
         ACTING.set(lambda: self.machine)  # of this task, which is the machine's own
@@ -82,10 +98,13 @@ class Holding:
             _log.warning("%s %s: lease lost, let go", self.machine.kind, self.machine.id)
         except PostgresUnavailable as error:
             _log.warning("%s %s: %s", self.machine.kind, self.machine.id, error)
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
 
     async def _advance(self) -> bool:
         """One outcome, committed; whether the machine is still held."""
-        request = next((one for one in self._mail.values() if one.trigger != WAKE), None)
+        request = self._request()
         state = RUNNERS[self.machine.kind].states[self.machine.state]
         actor, seen = ENGINE, tuple(self._mail)
         outcome: Outcome
@@ -101,8 +120,15 @@ class Holding:
                 return True
         else:
             outcome = Stay()
-        outcome = await attributed(self._context, self.machine, outcome)
+        if outcome.facts is not None or (isinstance(outcome, Go) and outcome.reason is not None):
+            outcome = await attributed(self._context, self.machine, outcome)
         return await self._apply(outcome, state, actor, seen, answered=request is not None)
+
+    def _request(self) -> Request | None:
+        """What somebody wants, the oldest first."""
+        if not self._mail:
+            return None
+        return next((one for one in self._mail.values() if one.trigger != WAKE), None)
 
     @staticmethod
     def _moment(remaining: float | None) -> float | None:
@@ -143,9 +169,8 @@ class Holding:
         # interruption is a cancellation of our own, taken back as soon as it has reached the act.
         task = asyncio.current_task()
         assert task is not None
-        self._interrupted, self._acting, alarm = False, task, None
-        if self._deadline is not None:
-            alarm = asyncio.get_running_loop().call_at(self._deadline, self._interrupt)
+        self._interrupted, self._acting = False, task
+        self._set_alarm()
         begun = time.monotonic()
         try:
             return await act(self._context, self.machine)
@@ -169,8 +194,6 @@ class Holding:
             self._acting = None
             if self._interrupted:
                 task.uncancel()
-            if alarm is not None:
-                alarm.cancel()
 
     def _again(self, state: State, error: Exception) -> Stay:
         reason = of_error(error, Fault.ERRORED, f"{state.name}, try {self.machine.attempt + 1}: ")
@@ -193,7 +216,8 @@ class Holding:
         machine = self.machine
         go = outcome if isinstance(outcome, Go) else None
         target = state if go is None else RUNNERS[machine.kind].fire(go.trigger, machine.state)
-        more = any(mail not in seen for mail in self._mail)
+        to_state = str(target.name)
+        more = len(self._mail) > len(seen) and any(mail not in seen for mail in self._mail)
         at_once = isinstance(outcome, Stay) and outcome.after == timedelta()
         keep = more or at_once or (target.act is not None and (go is not None or answered))
         deadline = target.deadline
@@ -208,7 +232,7 @@ class Holding:
                 machine=machine,
                 owner=self._owner,
                 trigger=None if go is None else go.trigger,
-                to_state=str(target.name),
+                to_state=to_state,
                 keep=keep,
                 actor=actor,
                 facts=outcome.facts,
@@ -225,17 +249,13 @@ class Holding:
         )
         if applied is None:
             return await self._reload()
-        for mail in seen:
-            self._mail.pop(mail, None)
-        self._answered.update(seen)
+        if seen:
+            for mail in seen:
+                self._mail.pop(mail, None)
+            self._answered.update(seen)
         self._deadline = self._moment(applied.remaining)
-        self.machine = replace(
-            machine,
-            state=str(target.name),
-            version=machine.version + 1,
-            attempt=attempt,
-            facts=machine.facts if outcome.facts is None else outcome.facts,
-        )
+        facts = machine.facts if outcome.facts is None else outcome.facts
+        self.machine = machine.moved(to_state, attempt, facts)
         return keep
 
     async def _reload(self) -> bool:

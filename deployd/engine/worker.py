@@ -95,9 +95,9 @@ class Worker:
         self._lease.check()
 
     def _heard(self, hint: Hint) -> None:
-        if hint.lost or not hint.mail.isdisjoint(key[1] for key in self._held):
+        if hint.lost or (hint.mail and not hint.mail.isdisjoint(key[1] for key in self._held)):
             self._mail.set()
-        if hint.lost or hint.mail:
+        if hint.lost or hint.due or hint.mail:
             self._kick.set()
 
     async def _register(self) -> None:

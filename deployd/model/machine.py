@@ -45,6 +45,26 @@ class Machine:
     updated_at: datetime
     facts: Facts
 
+    def moved(self, state: str, attempt: int, facts: Facts) -> Machine:
+        """As it is once an outcome of its holder is committed; `dataclasses.replace` takes longer."""
+        return Machine(
+            self.world_id,
+            self.id,
+            self.kind,
+            state,
+            self.name,
+            self.service_id,
+            self.change_id,
+            self.placement,
+            self.version + 1,
+            self.fence,
+            attempt,
+            self.deadline_at,
+            self.created_at,
+            self.updated_at,
+            facts,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:

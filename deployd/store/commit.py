@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from deployd.model.facts import Facts
 from deployd.model.machine import Machine
@@ -51,8 +52,7 @@ class Post:
     payload: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """An outcome of a machine that `owner` holds. `trigger` None: nothing moved, no transition is written."""
 
     machine: Machine
@@ -76,14 +76,13 @@ class Step:
     """Ids of the mail that this outcome answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """What a step came to."""
 
     remaining: float | None
     """Seconds until its deadline."""
-    woke: bool
-    """Whether somebody who waited for it was poked."""
+    woken: Sequence[UUID] | None
+    """Who waited for it, and was poked."""
     seq: int | None = None
     """The number of its transition, where it moved …"""
     at: datetime | None = None
@@ -185,7 +184,14 @@ def _arguments(batch: Batch) -> list[list[object]]:
     posted = _columns(
         [(p, x.world_id, x.machine_id, x.trigger, encode(x.payload), x.actor) for p, x in posts], 6
     )
-    return [*_columns(list(shapes), 10), *_columns(steps, 8), *born[:11], *posted, *_columns(consumed, 4), born[11]]
+    return [
+        *_columns(list(shapes), 10),
+        *_columns(steps, 8),
+        *born[:11],
+        *posted,
+        *_columns(consumed, 4),
+        born[11],
+    ]
 
 
 async def write(
@@ -210,8 +216,8 @@ async def write(
             if ord_ >= _BIRTHS:
                 batch.born.append(Born(machine_id, seq, at))
     applied: list[Applied | None] = [None] * len(batch.steps)
-    for ord_, woke, remaining, number, _, _ in rows:
+    nothing = (None, None)
+    for ord_, woken, remaining, number, _, _ in rows:
         if number is None:
-            seq, at = numbers.get(ord_, (None, None))
-            applied[ord_] = Applied(remaining, woke, seq, at)
+            applied[ord_] = Applied(remaining, woken, *numbers.get(ord_, nothing))
     return applied

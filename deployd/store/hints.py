@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -34,19 +34,22 @@ class Hint:
     mail: frozenset[UUID] = frozenset()
     tokens: frozenset[UUID] = frozenset()
     """Which were revoked."""
+    due: bool = False
+    """Machines were born: they can be claimed."""
     lost: bool = False
+    origin: str = ""
+    """Which process says so: it has told itself already."""
 
 
 _decoder = msgspec.json.Decoder(Hint)
 
 
-async def send(
-    db: Database, worlds: Iterable[int], mail: Iterable[UUID], tokens: Iterable[UUID] = ()
-) -> None:
+async def send(db: Database, hint: Hint) -> None:
     """Tell every process. Best effort: errors are swallowed, since every reader polls as well."""
-    payload = msgspec.json.encode(Hint(frozenset(worlds), frozenset(mail), frozenset(tokens)))
-    if len(payload) > _PAYLOAD_LIMIT:
-        payload = msgspec.json.encode(Hint(lost=True))
+    few = len(hint.mail) < _PAYLOAD_LIMIT // 39  # each id takes 39 bytes
+    payload = msgspec.json.encode(hint) if few else b""
+    if not few or len(payload) > _PAYLOAD_LIMIT:
+        payload = msgspec.json.encode(Hint(lost=True, origin=hint.origin))
     try:
         await db.execute("hint", payload.decode())
         HINTS.add("sent")

@@ -115,7 +115,7 @@ with shape as (
     from numbered
 )
 -- Not joined: which step has which number is put together by the caller.
-select ord, cardinality(woken) > 0 as woke,
+select ord, case when cardinality(woken) > 0 then woken end as woken,
        extract(epoch from deadline_at - statement_timestamp())::float8 as remaining,
        null::bigint as seq, null::timestamptz as at, null::uuid as id
 from moved

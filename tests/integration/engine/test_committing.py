@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from msgspec import structs
 
 from deployd.engine.birth import birth
 from deployd.engine.bus import Bus
@@ -50,7 +51,7 @@ def step(one: Claimed, owner: UUID, **changes: object) -> Step:
     made = Step(
         machine=one.machine, owner=owner, trigger="start", to_state="fetching", keep=False, actor="deployd"
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return structs.replace(made, **changes)
 
 
 async def write(db: Database, *steps: Step) -> list[bool]:
@@ -136,7 +137,7 @@ async def test_what_hangs_on_a_stale_step_does_not_happen(database: Database) ->
     assert await write(database, stale) == [False]
     assert await machines.get(database, world_id, child.id) is None
     assert [x.id for x in (await machines.held_mail(database, owner))[world_id, one.machine.id]] == [mail.id]
-    good = replace(stale, machine=one.machine, keep=True, posts=())
+    good = structs.replace(stale, machine=one.machine, keep=True, posts=())
     assert await write(database, good) == [True]
     assert await machines.get(database, world_id, child.id) is not None
     assert await machines.held_mail(database, owner) == {}

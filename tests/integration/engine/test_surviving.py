@@ -261,12 +261,12 @@ async def test_hints_reach_other_processes_and_come_after_the_commit(database: D
         while not any(hint.lost for hint in heard):
             await asyncio.sleep(0.01)
         machine_id = uuid4()
-        here.committed(frozenset({7}), frozenset({machine_id}))
+        here.committed(Hint(frozenset({7}), frozenset({machine_id})))
         while not any(hint.worlds == {7} and hint.mail == {machine_id} for hint in heard):
             await asyncio.sleep(0.01)
         # So many that they do not fit: told as "look yourself".
         heard.clear()
-        here.committed(frozenset(), frozenset(uuid4() for _ in range(500)))
+        here.committed(Hint(mail=frozenset(uuid4() for _ in range(500))))
         while not any(hint.lost for hint in heard):
             await asyncio.sleep(0.01)
 
