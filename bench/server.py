@@ -57,6 +57,14 @@ class Server:
         lasting = await self._pids("backend_type <> all($1)", passing)
         return [parent(lasting[0]), *lasting]
 
+    async def postmaster(self) -> int:
+        """The first of the server's processes; those that serve connections are its children."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return parent(connection.get_server_pid())
+        finally:
+            await connection.close()
+
     async def _pids(self, condition: str, *arguments: object) -> list[int]:
         connection = await asyncpg.connect(self.dsn)
         try:

@@ -9,13 +9,20 @@ many services makes them. Stock asyncio loop, default capacity and pool: as the 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
+from uuid import uuid4
 
-from bench.peers.program import STEPS, WARM_UP, check, main
+import asyncpg
+
+from bench.peers.program import STEPS, WARM_UP, check, main, ready
 from deployd.drivers.api import DriverContext
 from deployd.drivers.registry import create
 from deployd.engine.acts import ACTS, ANSWERS
@@ -50,62 +57,91 @@ MOVES = {
 """By act, the trigger that it answers with."""
 BIRTHS = 500
 """To a call."""
+BARE = "update machines set version = version + 1 where world_id = $1 and id = $2"
+"""What a transition is at the very least: committed by itself."""
+
+
+BEGUN: list[float] = []
+"""When acts began, in seconds, since it was cleared."""
 
 
 def _act(trigger: str) -> Act:
     async def act(context: Context, machine: Machine) -> Outcome:
+        BEGUN.append(time.perf_counter())
         return Go(trigger)
 
     return act
 
 
 class _Engine:
-    def __init__(self, db: Database, committer: Committer, world_id: int) -> None:
-        self.db, self.committer, self.world_id = db, committer, world_id
+    """Drives machines of its own worlds, and checks them; other machines of the database do not matter."""
+
+    def __init__(self, db: Database, committer: Committer, world_ids: Sequence[int]) -> None:
+        self._db, self._committer, self._world_ids = db, committer, world_ids
 
     async def drive(self, count: int) -> float:
         """Seconds from the first birth to the last transition."""
         facts = DeploymentFacts(
             "bench", datetime.now(UTC), "bench", ServiceSpec("bench"), Source("/nonexistent")
         )
-        goal = (await worlds.head(self.db, self.world_id))[0] + count * STEPS
+        goal = await self._moved() + count * STEPS
         began = time.perf_counter()
         for first in range(0, count, BIRTHS):
             births = range(first, min(first + BIRTHS, count))
-            await self.committer.store(
-                births=tuple(birth(self.world_id, new_id(), facts, "bench") for _ in births)
+            worlds_ = (self._world_ids[number % len(self._world_ids)] for number in births)
+            await self._committer.store(
+                births=tuple(birth(world_id, new_id(), facts, "bench") for world_id in worlds_)
             )
-        while (await worlds.head(self.db, self.world_id))[0] < goal:
+        while await self._moved() < goal:
             await asyncio.sleep(0.01)
         return time.perf_counter() - began
 
+    async def _moved(self) -> int:
+        """Transitions of all its worlds."""
+        found = await self._db.pool.fetchval(
+            "select sum(seq)::bigint from world_heads where world_id = any($1)", self._world_ids
+        )
+        assert isinstance(found, int)
+        return found
+
     async def check(self, machines: int) -> None:
-        """All ended well, in exactly eight transitions each, numbered without a gap."""
-        row = await self.db.pool.fetchrow(
+        """All ended well, in exactly eight transitions each, numbered without a gap in each world."""
+        row = await self._db.pool.fetchrow(
             """
             select count(*) as machines, count(*) filter (where m.state = $1) as succeeded,
                    min(t.n) as least, max(t.n) as most
-            from machines m join (select machine_id, count(*) as n from transitions group by 1) t
-                 on t.machine_id = m.id
+            from machines m join (select world_id, machine_id, count(*) as n from transitions
+                                  where world_id = any($2) group by 1, 2) t
+                 on t.world_id = m.world_id and t.machine_id = m.id
             """,
             DeploymentState.SUCCEEDED,
+            self._world_ids,
         )
         assert row is not None
         check("machines, succeeded, transitions", tuple(row), (machines, machines, STEPS, STEPS))
-        row = await self.db.pool.fetchrow("select count(*), min(seq), max(seq) from transitions")
-        assert row is not None
-        check("count and range of seq", tuple(row), (machines * STEPS, 1, machines * STEPS))
+        gaps = await self._db.pool.fetchval(
+            """
+            select count(*) from (select world_id, count(*) as n, min(seq) as least, max(seq) as most
+                                  from transitions where world_id = any($1) group by 1) w
+            where least <> 1 or most <> n
+            """,
+            self._world_ids,
+        )
+        check("worlds with a gap", gaps, 0)
 
 
-async def _drive(dsn: str, machines: int) -> float:
+@asynccontextmanager
+async def _engine(dsn: str, worlds_made: int) -> AsyncIterator[_Engine]:
+    """A whole engine at work, with new worlds of its own."""
     await migrate(dsn)
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
         db = await stack.enter_async_context(Database(dsn))
-        await worlds.add(db, "local", {})
         await ensure_partitions(db)
-        world = await worlds.get(db, "local")
-        assert world is not None
+        names = [f"bench-{uuid4().hex}" for _ in range(worlds_made)]
+        for name in names:
+            await worlds.add(db, name, {})
+        rows = await db.pool.fetch("select world_id from worlds where name = any($1)", names)
         bus = Bus(db)
         await stack.enter_async_context(bus.running())
         committer = Committer(db, bus.committed)
@@ -123,13 +159,51 @@ async def _drive(dsn: str, machines: int) -> float:
         await stack.enter_async_context(
             Worker(context, committer, bus, {**ACTS, **trivial}, ANSWERS, placements=["bench"])
         )
-        engine = _Engine(db, committer, world.world_id)
         settle_collector()  # as the server does
+        yield _Engine(db, committer, [row["world_id"] for row in rows])
+
+
+async def _alone(dsn: str, engine: _Engine, machines: int) -> float:
+    """One machine after the other; what each step of theirs took is told beside a bare UPDATE."""
+    bare, steps, began = [], [], time.perf_counter()
+    connection = await asyncpg.connect(dsn)
+    try:
+        row = await connection.fetchrow("select world_id, id from machines limit 1")
+        assert row is not None
+        for _ in range(machines):
+            for _ in range(STEPS):
+                sent = time.perf_counter()
+                await connection.execute(BARE, row["world_id"], row["id"])
+                bare.append(time.perf_counter() - sent)
+            BEGUN.clear()
+            await engine.drive(1)
+            steps += [later - earlier for earlier, later in itertools.pairwise(BEGUN)]
+    finally:
+        await connection.close()
+    print(json.dumps({"engine": median(steps) * 1000, "bare": median(bare) * 1000}), flush=True)
+    return time.perf_counter() - began
+
+
+async def _drive(dsn: str, machines: int, worlds: int = 1, alone: int = 0) -> float:
+    async with _engine(dsn, worlds) as engine:
         await engine.drive(WARM_UP)
-        seconds = await engine.drive(machines)
+        if alone:
+            seconds = await _alone(dsn, engine, machines)
+        else:
+            seconds = await engine.drive(machines)
         await engine.check(machines + WARM_UP)
         return seconds
 
 
+async def _wait(dsn: str) -> None:
+    """A replica that takes its part in the work of others, and has none of its own."""
+    async with _engine(dsn, 0):
+        await asyncio.to_thread(ready)
+
+
 if __name__ == "__main__":
-    main(lambda dsn, machines: asyncio.run(_drive(dsn, machines)))
+    main(
+        lambda dsn, machines, **options: asyncio.run(_drive(dsn, machines, **options)),
+        lambda dsn: asyncio.run(_wait(dsn)),
+        ["worlds", "alone"],
+    )

@@ -7,10 +7,10 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-__all__ = ["STEPS", "WARM_UP", "check", "idle", "main", "ready", "run"]
+__all__ = ["STEPS", "WARM_UP", "check", "idle", "lone", "main", "ready", "run"]
 
 STEPS = 8
 WARM_UP = 50
@@ -19,16 +19,24 @@ LONGEST = 600.0
 """Seconds after which a run counts as stuck."""
 
 
-def main(drive: Callable[[str, int], float], wait: Callable[[str], None] | None = None) -> None:
-    """`drive` takes DSN and machines and answers seconds; `wait` returns when `ready` does."""
+def main(
+    drive: Callable[..., float], wait: Callable[[str], None] | None = None, options: Sequence[str] = ()
+) -> None:
+    """`drive` takes DSN and machines and answers seconds; `wait` returns when `ready` does.
+
+    `options` are numbers that `drive` takes by their names; without one it is not told.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("dsn")
     parser.add_argument("machines", type=int, nargs="?")
-    arguments = parser.parse_args()
-    if arguments.machines is not None:
-        print(json.dumps({"seconds": drive(arguments.dsn, arguments.machines)}), flush=True)
+    for name in options:
+        parser.add_argument(f"--{name}", type=int, default=argparse.SUPPRESS)
+    given = vars(parser.parse_args())
+    dsn, machines = given.pop("dsn"), given.pop("machines")
+    if machines is not None:
+        print(json.dumps({"seconds": drive(dsn, machines, **given)}), flush=True)
     elif wait is not None:
-        wait(arguments.dsn)
+        wait(dsn)
     else:
         parser.error("it has no idle mode of its own")
 
@@ -45,9 +53,9 @@ def check(what: str, found: object, expected: object) -> None:
         raise SystemExit(f"wrong outcome: {what}: {found!r}, not {expected!r}")
 
 
-async def run(peer: str, dsn: str, machines: int) -> float:
+async def run(peer: str, dsn: str, machines: int, **options: int) -> float:
     """Seconds that a peer took. Raises RuntimeError with what it said when it failed."""
-    process = await _start(peer, dsn, str(machines))
+    process = await _start(peer, dsn, str(machines), *(f"--{name}={n}" for name, n in options.items()))
     try:
         out, error = await asyncio.wait_for(process.communicate(), LONGEST)
     finally:
@@ -55,6 +63,19 @@ async def run(peer: str, dsn: str, machines: int) -> float:
     if process.returncode:
         raise RuntimeError(f"{peer} failed:\n{error.decode(errors='replace')[-4000:]}")
     return float(json.loads(out.splitlines()[-1])["seconds"])
+
+
+async def lone(peer: str, dsn: str, machines: int) -> dict[str, float]:
+    """What a peer measured of machines one after the other, and what it compares them with: milliseconds."""
+    process = await _start(peer, dsn, str(machines), "--alone=1")
+    try:
+        out, error = await asyncio.wait_for(process.communicate(), LONGEST)
+    finally:
+        await _end(process)
+    if process.returncode:
+        raise RuntimeError(f"{peer} failed:\n{error.decode(errors='replace')[-4000:]}")
+    found = json.loads(out.splitlines()[0])
+    return {name: float(value) for name, value in found.items()}
 
 
 @asynccontextmanager
