@@ -1,7 +1,7 @@
 """What a transition costs as the tables grow, what machines cost that rest, and how long a lone one waits.
 
-* The cost of a transition, with 1,000 to 1,000,000 machines that have ended in the table: 500 machines of 8
-  steps among them, in wall time and in processor time of the engine and of its Postgres.
+* The cost of a transition, with 1,000 to 1,000,000 machines that have ended in the table: 2,000 machines of 8
+  steps among them, in wall time and in processor time of their Postgres.
 * 100,000 machines that rest (served, to be looked at in an hour): processor time of a replica, and of its
   Postgres, beside that with none.
 * A lone machine, step after step, nothing else to do: from the end of one act to the beginning of the next,

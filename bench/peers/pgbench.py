@@ -1,7 +1,7 @@
 """pgbench: one transition in each transaction, as a program would write it that does without an engine.
 
-No claim, no lease, no mailbox, no numbering without gaps, no Python: one statement by C clients moves a
-machine and appends the transition, numbered by a sequence, on tables with no more indexes than that takes. It picks a
+No claim, no lease, no mailbox, no numbering without gaps, no Python: one statement moves a machine and
+appends the transition, numbered by a sequence, on tables with no more indexes than that takes. It picks a
 machine at random, so that no two clients wait for each other. With NOTIFY in the transaction it also tells
 listeners, as queues do that have no other way. Two threads; the best of several numbers of clients counts.
 """
