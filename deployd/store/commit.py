@@ -74,6 +74,10 @@ class Step:
     posts: Sequence[Post] = ()
     consumed: Sequence[int] = ()
     """Ids of the mail that this outcome answers."""
+    limited_by: str | None = None
+    """The capability whose turn the state needs that it comes to; None: it needs none …"""
+    turn: bool = False
+    """… and whether the owner has it, and goes on with it; else the machine waits for one, from `due` on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object
 
 
 def _arguments(batch: Batch) -> list[list[object]]:
-    """The 41 arrays of the statement."""
+    """The 43 arrays of the statement."""
     steps: list[tuple[object, ...]] = []
     births: list[tuple[int | None, Birth]] = [(None, birth) for birth in batch.births]
     posts: list[tuple[int | None, Post]] = [(None, post) for post in batch.posts]
@@ -148,6 +152,8 @@ def _arguments(batch: Batch) -> list[list[object]]:
                 step.frees_name,
                 step.actor,
                 None if step.reason is None else encode(step.reason),
+                step.limited_by,
+                step.turn,
             )
         )
         births += [(ord_, birth) for birth in step.births]
@@ -176,7 +182,8 @@ def _arguments(batch: Batch) -> list[list[object]]:
     posted = _columns(
         [(p, x.world_id, x.machine_id, x.trigger, encode(x.payload), x.actor) for p, x in posts], 6
     )
-    return [*_columns(steps, 19), *born[:11], *posted, *_columns(consumed, 4), born[11]]
+    stepped = _columns(steps, 21)
+    return [*stepped[:19], *born[:11], *posted, *_columns(consumed, 4), born[11], *stepped[19:]]
 
 
 async def write(

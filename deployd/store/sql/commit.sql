@@ -6,11 +6,11 @@ with step as (
     select * from unnest(
         $1::int[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bool[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::int[], $13::bool[], $14::bigint[], $15::bigint[],
-        $16::bool[], $17::bool[], $18::text[], $19::text[]
+        $16::bool[], $17::bool[], $18::text[], $19::text[], $42::text[], $43::bool[]
     ) as s (
         ord, world_id, id, owner, fence, version, moves, trigger,
         from_state, to_state, facts, attempt, keep, due_ms, deadline_ms,
-        settled, frees_name, actor, reason
+        settled, frees_name, actor, reason, limited_by, turn
     )
 ), moved as (
     update machines m set
@@ -22,10 +22,20 @@ with step as (
         owner = case when s.keep then m.owner end,
         deadline_at = case when s.moves then statement_timestamp() + s.deadline_ms * interval '1 ms'
                            else m.deadline_at end,
-        due_at = case when not s.keep then least(
+        due_at = case when not s.keep and s.limited_by is null then least(
             statement_timestamp() + s.due_ms * interval '1 ms',
             case when s.moves then statement_timestamp() + s.deadline_ms * interval '1 ms'
                  else m.deadline_at end) end,
+        limited_by = s.limited_by,
+        -- Who waits for a turn already, and was held for its mail only, keeps its place.
+        turn_at = case
+            when s.limited_by is null or s.turn then null
+            when m.turn_at is not null
+            then least(m.turn_at, statement_timestamp() + s.due_ms * interval '1 ms')
+            else coalesce(least(
+                statement_timestamp() + s.due_ms * interval '1 ms',
+                case when s.moves then statement_timestamp() + s.deadline_ms * interval '1 ms'
+                     else m.deadline_at end), statement_timestamp()) end,
         waiters = case when s.settled then '{}' else m.waiters end,
         woken = case when s.settled then m.waiters else '{}' end,
         updated_at = statement_timestamp()
