@@ -92,10 +92,10 @@ class Fleet:
     async def held_by(self, worker: UUID | None) -> int:
         return int(await self.home.db.pool.fetchval("select count(*) from machines where owner = $1", worker))
 
-    async def until_calling(self, pid: int) -> None:
-        """A call of the driver is under way in this process."""
+    async def until_calling(self, pid: int, count: int = 1) -> None:
+        """So many calls of the driver are under way in this process."""
         async with asyncio.timeout(15):
-            while not any(one.pid == pid and one.ended is None for one in self.calls()):
+            while sum(one.pid == pid and one.ended is None for one in self.calls()) < count:
                 await asyncio.sleep(0.002)
 
     def kill(self, pid: int) -> None:
@@ -239,7 +239,7 @@ async def test_stopped_past_its_lease_continued_and_killed(fleet: Fleet) -> None
     resumed: dict[int, float] = {}
     for pid in (first, second):
         worker = await fleet.worker(pid)
-        await fleet.until_calling(pid)
+        await fleet.until_calling(pid, 4)
         os.kill(pid, signal.SIGSTOP)
         begun = time.monotonic()
         async with asyncio.timeout(10):
