@@ -42,10 +42,10 @@ async def test_a_process_that_takes_no_answer_keeps_no_locks(database: Database,
         "update machines set facts = facts || jsonb_build_object('x', repeat('x', 100000))"
     )
     connection = await asyncpg.connect(dsn, server_settings={"application_name": "deployd"})
-    await connection.fetchval("select 1")
+    claim = await connection.prepare(QUERIES["claim"])
     transport = connection._transport  # type: ignore[attr-defined]
     transport.pause_reading()  # as a stopped process does
-    claiming = asyncio.create_task(connection.fetch(QUERIES["claim"], uuid4(), ["here"], 100, []))
+    claiming = asyncio.create_task(claim.fetch(uuid4(), ["here"], 100, []))
     async with asyncio.timeout(10):
         while not await database.pool.fetchval(
             "select exists (select from pg_stat_activity where wait_event = 'ClientWrite'"
