@@ -124,7 +124,13 @@ def _update(draft: Draft, world: Json) -> Json:
 
 
 def _capability(name: str, one: Capability) -> Json:
-    return {"name": name, "driver": one.driver, "config": dict(one.config), "approval": one.approval}
+    return {
+        "name": name,
+        "driver": one.driver,
+        "config": dict(one.config),
+        "approval": one.approval,
+        "limit": one.limit,
+    }
 
 
 def _gates(draft: Draft) -> list[Json] | None:

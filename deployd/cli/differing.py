@@ -29,7 +29,7 @@ class Difference:
 def capabilities_of(world: Json) -> dict[str, Capability]:
     """What the server says that a world can do."""
     return {
-        one["name"]: Capability(one["driver"], one["config"] or {}, one["approval"])
+        one["name"]: Capability(one["driver"], one["config"] or {}, one["approval"], one["limit"])
         for one in world["capabilities"]
     }
 
@@ -53,7 +53,8 @@ def differences(draft: Draft, world: Json) -> list[Difference]:
 
 
 def _plain(one: Capability) -> dict[str, object]:
-    return {"driver": one.driver, "approval": one.approval, **_marked(one.config)}
+    limit = {} if one.limit is None else {"limit": one.limit}
+    return {"driver": one.driver, "approval": one.approval, **limit, **_marked(one.config)}
 
 
 def _marked(config: Mapping[str, object]) -> dict[str, object]:

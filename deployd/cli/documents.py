@@ -203,13 +203,13 @@ SLUGS = """query Slugs($world: String!) { world(name: $world) { name slugs {
   parameters { name type default minimum maximum choices description } outputs { name secret } example
 } } }"""
 
-_CAPABILITIES = "capabilities { name driver approval config }"
+_CAPABILITIES = "capabilities { name driver approval limit config }"
 _GATES = "gates { name allow ports }"
 
 WORLD_WHOLE = f"""query WorldWhole($world: String!) {{ world(name: $world) {{
   name version ephemeral createdAt retiredAt {_GATES}
   capabilities {{
-    name driver approval config keys does broken slugs
+    name driver approval limit config keys does broken slugs
     supports {{ runs http tcp maxScale rollouts tasks boundToHost }}
   }}
   slugs {{

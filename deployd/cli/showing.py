@@ -56,6 +56,8 @@ def _tell(console: Console, world: Json) -> None:
             console.say(f"  makes {', '.join(one['slugs'])}")
         if one["approval"]:
             console.say("  deployments wait for an approval")
+        if one["limit"] is not None:
+            console.say(f"  works at {one['limit']} at a time, others wait for their turn")
         for key in one["keys"]:
             value = (one["config"] or {}).get(key)
             console.say(console.paint(f"  {key}" if value is None else f"  {key}: {value}", "dim"))

@@ -10,9 +10,10 @@ from deployd.machines import RUNNERS
 from deployd.model.facts import DeploymentFacts, ServiceFacts
 from deployd.model.machine import Machine
 from deployd.model.state import DeploymentState, MachineKind, ResourceState
+from deployd.model.world import World
 from deployd.store.moments import Moment
 
-__all__ = ["Next", "next_of"]
+__all__ = ["Next", "next_of", "waits_for_turn"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,12 @@ class Next:
     deadline_at: datetime | None = None
 
 
-def next_of(chain: Sequence[tuple[Machine, Moment]]) -> Next:
-    """Of the deepest that still moves; else that nothing comes by itself."""
+def next_of(chain: Sequence[tuple[Machine, Moment]], world: World | None = None) -> Next:
+    """Of the deepest that still moves; else that nothing comes by itself. `world`: theirs."""
     for machine, moment in reversed(chain):
         if _moves(machine):
+            if moment.turn_of is not None and world is not None:
+                return Next(waits_for_turn(moment.turn_of, world))
             return Next(_what(machine), None if moment.held else moment.due_at, machine.deadline_at)
     name = next((one.facts.service for one, _ in chain if isinstance(one.facts, DeploymentFacts)), None)
     if name is not None:
@@ -35,6 +38,14 @@ def next_of(chain: Sequence[tuple[Machine, Moment]]) -> Next:
             f"nothing by itself: mend it and deploy again, or try the same again: deployd retry {name}"
         )
     return Next("nothing by itself: mend it and deploy again")
+
+
+def waits_for_turn(capability: str, world: World) -> str:
+    """What a machine waits for that is due, and whose capability has as much to do as it may."""
+    there = world.capabilities.get(capability)
+    limit = None if there is None else there.limit
+    at_once = "" if limit is None else f": {capability} of world {world.name} does {limit} at a time"
+    return f"waits for a turn{at_once}"
 
 
 def _moves(machine: Machine) -> bool:

@@ -17,17 +17,20 @@ __all__ = ["observed"]
 D = TypeVar("D", bound=object)
 
 
-def observed(driver: D, name: str, tracer: Tracer | None = None) -> D:
+def observed(
+    driver: D, name: str, tracer: Tracer | None = None, check: Callable[[], None] = lambda: None
+) -> D:
     """The driver, behind something that looks on. `name` is the driver's own, as worlds call it.
 
+    `check` is asked right before each call, with nothing awaited in between; what it raises, the call raises.
     It does not pass `isinstance`: ask that of the driver before.
     """
-    return cast("D", _Observed(driver, name, tracer))
+    return cast("D", _Observed(driver, name, tracer, check))
 
 
 class _Observed:
-    def __init__(self, driver: object, name: str, tracer: Tracer | None) -> None:
-        self._driver, self._name, self._tracer = driver, name, tracer
+    def __init__(self, driver: object, name: str, tracer: Tracer | None, check: Callable[[], None]) -> None:
+        self._driver, self._name, self._tracer, self._check = driver, name, tracer, check
 
     def __getattr__(self, method: str) -> Any:
         found = getattr(self._driver, method)
@@ -41,6 +44,7 @@ class _Observed:
         self, method: str, call: Callable[..., Awaitable[object]]
     ) -> Callable[..., Awaitable[object]]:
         async def observing(*given: object, **named: object) -> object:
+            self._check()
             at, begun, outcome = time.time_ns(), time.monotonic_ns(), "cancelled"
             try:
                 answer = await call(*given, **named)

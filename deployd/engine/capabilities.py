@@ -20,6 +20,8 @@ __all__ = ["MakeDriver", "check_capabilities", "check_uses"]
 
 MakeDriver = Callable[[str, Mapping[str, object]], Driver]
 """The driver of this name with this configuration. Raises NotFound, Terminal, InputError."""
+MOST = 10_000
+"""That a capability may be limited to."""
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -64,7 +66,16 @@ def check_capabilities(
             )
         if not isinstance(driver, Deployer | Provisioner | Router):
             raise _at(InputError(f"{one.driver} makes nothing that a world can have"), *here, "driver")
-        checked[name] = Capability(one.driver, config, one.approval)
+        if one.limit is not None and not 1 <= one.limit <= MOST:
+            raise _at(
+                InputError(
+                    f"capability {name}: {one.limit} is no limit",
+                    remedy=f"Take a whole number from 1 to {MOST}, or leave it out.",
+                ),
+                *here,
+                "limit",
+            )
+        checked[name] = Capability(one.driver, config, one.approval, one.limit)
     return checked
 
 

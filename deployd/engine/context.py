@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -12,28 +12,17 @@ from uuid import UUID
 from deployd.drivers.api import (
     Builds,
     Deployer,
-    Endpoint,
-    Observation,
-    Plan,
-    Progress,
     Provisioner,
-    ReleaseSpec,
     Replaces,
-    ResourceSpec,
-    Routed,
     Router,
     ServiceRef,
-    Supports,
     Suspends,
-    Target,
     Tasks,
 )
 from deployd.engine.calling import observed
 from deployd.errors import NotFound, Unsupported
-from deployd.model.reason import Reason
-from deployd.model.spec import RouteSpec, ServiceSpec
-from deployd.model.state import Health
-from deployd.model.world import Gate, World
+from deployd.model.spec import ServiceSpec
+from deployd.model.world import World
 from deployd.sources.trees import Trees
 from deployd.store import worlds
 from deployd.store.database import Database
@@ -53,7 +42,9 @@ _WORLDS_FRESH = 1.0
 
 @dataclass
 class Context:
-    """One for each worker. `check` raises LeaseLost when the worker may no longer act."""
+    """One for each worker. `check` raises LeaseLost when the worker may no longer act: it is asked right
+    before each call of a driver.
+    """
 
     db: Database
     trees: Trees
@@ -88,21 +79,21 @@ class Context:
         driver = await self.driver_of(world_id, capability)
         if not isinstance(driver, Deployer):
             raise Unsupported(f"capability {capability!r} cannot deploy services")
-        return _LeasedDeployer(await self._observed(driver, world_id, capability), self.check)
+        return await self._observed(driver, world_id, capability)
 
     async def provisioner(self, world_id: int, capability: str) -> Provisioner:
         """The provisioner behind a world's capability. Raises Unsupported."""
         driver = await self.driver_of(world_id, capability)
         if not isinstance(driver, Provisioner):
             raise Unsupported(f"capability {capability!r} cannot provision resources")
-        return _LeasedProvisioner(await self._observed(driver, world_id, capability), self.check)
+        return await self._observed(driver, world_id, capability)
 
     async def suspends(self, world_id: int, capability: str) -> Suspends | None:
         """The same, where it can stop what runs for a resource and keep its data; else None."""
         driver = await self.driver_of(world_id, capability)
         if not isinstance(driver, Suspends):
             return None
-        return _LeasedSuspends(await self._observed(driver, world_id, capability), self.check)
+        return await self._observed(driver, world_id, capability)
 
     async def replaces(self, world_id: int, capability: str) -> Replaces | None:
         """The same, where it cannot change everything in place; else None. Without a lease: only reads."""
@@ -116,7 +107,7 @@ class Context:
         driver = await self.driver_of(world_id, ENTRYPOINT)
         if not isinstance(driver, Router):
             raise Unsupported(f"capability {ENTRYPOINT!r} cannot route requests")
-        return _LeasedRouter(await self._observed(driver, world_id, ENTRYPOINT), self.check)
+        return await self._observed(driver, world_id, ENTRYPOINT)
 
     async def driver_of(self, world_id: int, name: str) -> Driver:
         """The driver behind a capability, without a lease: only for reading. Raises Unsupported."""
@@ -128,112 +119,23 @@ class Context:
         return self.driver(capability.driver, capability.config)
 
     async def tasks(self, world_id: int, capability: str) -> Tasks:
-        """What runs commands once behind a world's capability. Raises Unsupported, LeaseLost."""
+        """What runs commands once behind a world's capability. Raises Unsupported."""
         driver = await self.driver_of(world_id, capability)
         if not isinstance(driver, Tasks):
             raise Unsupported(f"capability {capability!r} cannot run commands once")
-        self.check()
         return await self._observed(driver, world_id, capability)
 
     async def builds(self, world_id: int, capability: str) -> Builds | None:
-        """What makes something of a release's files before it runs, if it has to. Raises LeaseLost."""
+        """What makes something of a release's files before it runs, if it has to."""
         driver = await self.driver_of(world_id, capability)
         if not isinstance(driver, Builds):
             return None
-        self.check()
         return await self._observed(driver, world_id, capability)
 
     async def _observed(self, driver: D, world_id: int, capability: str) -> D:
         name = (await self.world(world_id)).capabilities[capability].driver
-        return observed(driver, name, self.tracer)
+        return observed(driver, name, self.tracer, self.check)
 
     async def tree(self, tree: str) -> Path:
         """The folder with exactly this tree."""
         return await self.trees.checkout(tree)
-
-
-class _LeasedDeployer:
-    """A deployer that starts no call on a lost lease."""
-
-    def __init__(self, deployer: Deployer, check: Check) -> None:
-        self._deployer, self._check = deployer, check
-        self.supports: Supports = deployer.supports
-
-    async def plan(self, service: ServiceRef, release: ReleaseSpec) -> Plan:
-        self._check()
-        return await self._deployer.plan(service, release)
-
-    async def apply(self, service: ServiceRef, release: ReleaseSpec, *, alone: bool) -> Progress:
-        self._check()
-        return await self._deployer.apply(service, release, alone=alone)
-
-    async def observe(self, service: ServiceRef) -> Observation:
-        self._check()
-        return await self._deployer.observe(service)
-
-    async def destroy(self, service: ServiceRef, release_id: UUID | None = None) -> Progress:
-        self._check()
-        return await self._deployer.destroy(service, release_id)
-
-
-class _LeasedRouter:
-    """The same for a router."""
-
-    def __init__(self, router: Router, check: Check) -> None:
-        self._router, self._check = router, check
-        self.drain_seconds = router.drain_seconds
-
-    async def reserve(self, service: ServiceRef, scheme: str) -> Endpoint:
-        self._check()
-        return await self._router.reserve(service, scheme)
-
-    async def plan(
-        self, service: ServiceRef, routes: Sequence[RouteSpec], gates: Mapping[str, Gate]
-    ) -> tuple[Reason, ...]:
-        self._check()
-        return await self._router.plan(service, routes, gates)
-
-    async def route(
-        self,
-        service: ServiceRef,
-        targets: Sequence[Target],
-        *,
-        routes: Sequence[RouteSpec] = (),
-        gates: Mapping[str, Gate] | None = None,
-    ) -> Routed:
-        self._check()
-        return await self._router.route(service, targets, routes=routes, gates=gates)
-
-    async def unroute(self, service: ServiceRef, why: str | None = None, *, soon: bool = False) -> Routed:
-        self._check()
-        return await self._router.unroute(service, why, soon=soon)
-
-
-class _LeasedProvisioner:
-    """The same for a provisioner."""
-
-    def __init__(self, provisioner: Provisioner, check: Check) -> None:
-        self._provisioner, self._check = provisioner, check
-
-    async def apply(self, resource: ResourceSpec) -> Progress:
-        self._check()
-        return await self._provisioner.apply(resource)
-
-    async def observe(self, resource: ResourceSpec) -> Health:
-        self._check()
-        return await self._provisioner.observe(resource)
-
-    async def destroy(self, resource: ResourceSpec) -> Progress:
-        self._check()
-        return await self._provisioner.destroy(resource)
-
-
-class _LeasedSuspends:
-    """The same for a provisioner that can suspend."""
-
-    def __init__(self, suspends: Suspends, check: Check) -> None:
-        self._suspends, self._check = suspends, check
-
-    async def suspend(self, resource: ResourceSpec) -> Progress:
-        self._check()
-        return await self._suspends.suspend(resource)

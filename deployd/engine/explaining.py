@@ -18,7 +18,7 @@ from deployd.model.facts import ChangeFacts, DeploymentFacts, ResourceFacts, Ser
 from deployd.model.machine import Machine
 from deployd.model.reason import Reason, Subject, SubjectKind
 from deployd.model.state import ChangeState, DeploymentState, Health, MachineKind, ResourceState
-from deployd.store import machines, releases
+from deployd.store import machines, releases, worlds
 from deployd.store.database import Database
 from deployd.store.moments import moments
 
@@ -89,7 +89,12 @@ async def explain(db: Database, machine: Machine) -> Explanation:
     serving, made = "", None
     if service is not None and verdict is not Verdict.WELL:
         serving, made = await _serving(db, service)
-    then = next_of([(one, known[one.id]) for one in chain if one.id in known]) if chain else None
+    then = None
+    if chain:
+        moving = [(one, known[one.id]) for one in chain if one.id in known]
+        waits = any(moment.turn_of is not None for _, moment in moving)
+        world = await worlds.by_id(db, machine.world_id) if waits else None
+        then = next_of(moving, world)
     return Explanation(
         subject_of(machine),
         verdict,

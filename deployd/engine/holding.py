@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -14,10 +15,12 @@ from deployd.engine.backoff import backoff
 from deployd.engine.committer import Commit
 from deployd.engine.context import Context
 from deployd.engine.outcome import Act, Acts, Answers, Go, Outcome, Stay
+from deployd.engine.turns import turn_of
 from deployd.errors import DeploydError, LeaseLost, PostgresUnavailable, Retryable
 from deployd.machines import RUNNERS
 from deployd.machines.table import EXPIRE, State
 from deployd.model.actor import ENGINE
+from deployd.model.facts import Facts
 from deployd.model.machine import Request
 from deployd.model.reason import Fault, Reason
 from deployd.store import machines
@@ -41,9 +44,18 @@ class Holding:
     """One claimed machine. `run` returns once it is let go (or lost); `deliver` brings its mail."""
 
     def __init__(
-        self, claimed: Claimed, owner: UUID, context: Context, commit: Commit, acts: Acts, answers: Answers
+        self,
+        claimed: Claimed,
+        owner: UUID,
+        context: Context,
+        commit: Commit,
+        acts: Acts,
+        answers: Answers,
+        freed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`freed` is told when a turn may be taken: this machine gave its own back, or asks for one."""
         self.machine = claimed.machine
+        self._limited_by, self._turn, self._freed = claimed.limited_by, claimed.turn, freed
         self._deadline = self._moment(claimed.remaining)
         self._mail: dict[int, Request] = {request.id: request for request in claimed.mail}
         self._owner, self._context, self._commit = owner, context, commit
@@ -54,11 +66,18 @@ class Holding:
         self._answered: set[int] = set()
         self.due: timedelta | None = None
         """When it was let go: how soon it wants to be looked at again."""
+        self.unsure = False
+        """When it was let go: whether the database may still have it as held."""
 
     @property
     def key(self) -> tuple[int, UUID]:
         """(world_id, id)."""
         return self.machine.world_id, self.machine.id
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it waits for a turn, or will when it is due again."""
+        return self._limited_by is not None
 
     def deliver(self, mail: tuple[Request, ...]) -> None:
         """New mail, read while the machine is held. A request interrupts the act; a wake does not."""
@@ -95,8 +114,10 @@ class Holding:
             while await self._advance():
                 pass
         except LeaseLost:
+            self.unsure = True
             _log.warning("%s %s: lease lost, let go", self.machine.kind, self.machine.id)
         except PostgresUnavailable as error:
+            self.unsure = True
             _log.warning("%s %s: %s", self.machine.kind, self.machine.id, error)
         finally:
             if self._alarm is not None:
@@ -104,6 +125,7 @@ class Holding:
 
     async def _advance(self) -> bool:
         """One outcome, committed; whether the machine is still held."""
+        waits = await self._waits_for_a_turn()  # first: from reading the mail to the act nothing is awaited
         request = self._request()
         state = RUNNERS[self.machine.kind].states[self.machine.state]
         actor, seen = ENGINE, tuple(self._mail)
@@ -111,6 +133,8 @@ class Holding:
         if request is not None:
             actor, seen = request.actor, (request.id,)
             outcome = await self._answer(request)
+        elif waits:
+            outcome = _Waiting()  # and neither acts nor expires: the time of waiting does not count
         elif self._is_expired():
             outcome = self._expire(state)
         elif state.act is not None:
@@ -129,6 +153,15 @@ class Holding:
         if not self._mail:
             return None
         return next((one for one in self._mail.values() if one.trigger != WAKE), None)
+
+    async def _waits_for_a_turn(self) -> bool:
+        """Whether it was claimed for its mail only, or before its capability had a limit."""
+        return not self._turn and await self._turn_of(self.machine.state, self.machine.facts) is not None
+
+    async def _turn_of(self, state: str, facts: Facts) -> str | None:
+        if state not in RUNNERS[self.machine.kind].limited:
+            return None
+        return await turn_of(self._context, self.machine.world_id, self.machine.kind, state, facts)
 
     @staticmethod
     def _moment(remaining: float | None) -> float | None:
@@ -219,14 +252,22 @@ class Holding:
         to_state = str(target.name)
         more = len(self._mail) > len(seen) and any(mail not in seen for mail in self._mail)
         at_once = isinstance(outcome, Stay) and outcome.after == timedelta()
-        keep = more or at_once or (target.act is not None and (go is not None or answered))
+        goes_on = at_once or (target.act is not None and (go is not None or answered))
+        facts = machine.facts if outcome.facts is None else outcome.facts
+        limited_by = await self._turn_of(str(target.name), facts)
+        has_turn = self._turn and limited_by == self._limited_by
+        keep = more or (goes_on and (limited_by is None or has_turn))
         deadline = target.deadline
         if go is not None and go.deadline is not None:
             deadline = go.deadline if deadline is None else min(deadline, go.deadline)
         self.due = None
         if not keep and isinstance(outcome, Stay):
             self.due = state.recheck if outcome.after is None else outcome.after
-        attempt = machine.attempt + 1 if isinstance(outcome, _Again) else 0
+        if limited_by is not None and not has_turn:
+            self.due = timedelta()  # it waits for its turn from now on, or as it did before
+        attempt = machine.attempt + isinstance(outcome, _Again)
+        if not isinstance(outcome, _Again | _Waiting):
+            attempt = 0
         applied = await self._commit.step(
             Step(
                 machine=machine,
@@ -245,6 +286,8 @@ class Holding:
                 births=outcome.births,
                 posts=outcome.posts,
                 consumed=seen,
+                limited_by=limited_by,
+                turn=keep and has_turn,
             )
         )
         if applied is None:
@@ -254,9 +297,15 @@ class Holding:
                 self._mail.pop(mail, None)
             self._answered.update(seen)
         self._deadline = self._moment(applied.remaining)
-        facts = machine.facts if outcome.facts is None else outcome.facts
         self.machine = machine.moved(to_state, attempt, facts)
+        if self._turn or limited_by is not None:
+            self._turn_is(limited_by, keep and has_turn)
         return keep
+
+    def _turn_is(self, limited_by: str | None, turn: bool) -> None:
+        self._limited_by, self._turn = limited_by, turn
+        if not turn:
+            self._freed()
 
     async def _reload(self) -> bool:
         """The commit did not count: either somebody else has it, or an earlier try of it was committed."""
@@ -267,6 +316,7 @@ class Holding:
         self.machine = fresh.machine
         self._deadline = self._moment(fresh.remaining)
         self._mail = {request.id: request for request in fresh.mail}
+        self._turn_is(fresh.limited_by, fresh.turn)
         return True
 
 
@@ -276,3 +326,7 @@ class _Interrupted(Exception):
 
 class _Again(Stay):
     """A try that failed: the attempt counts."""
+
+
+class _Waiting(Stay):
+    """It cannot act without a turn: nothing was tried."""

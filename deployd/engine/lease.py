@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from datetime import timedelta
 
 from deployd.errors import LeaseLost
 
-__all__ = ["Lease"]
+__all__ = ["LEASE", "Lease"]
 
 
 def _clock() -> float:
@@ -20,12 +21,13 @@ class Lease:
     """One lease for all that a worker holds, renewed by its heartbeat.
 
     Invariant: `check` passes only while no other worker can have declared this one dead: the lease
-    counts from before the heartbeat was sent, and ends for us at four fifths of what others wait.
+    counts from before the heartbeat was sent, and ends for us at four fifths of what others wait. It begins
+    with the first `renew`. It belongs to one id of a worker, and once lost is never found again.
     """
 
     def __init__(self, length: timedelta) -> None:
         self.length = length
-        self._renewed = _clock()
+        self._renewed = float("-inf")
         self._lost = False
 
     def now(self) -> float:
@@ -49,3 +51,7 @@ class Lease:
         """Raise LeaseLost where `held` is false. Called right before every driver call."""
         if not self.held:
             raise LeaseLost("this worker was silent for too long; another one may go on with its machines")
+
+
+LEASE: ContextVar[Lease] = ContextVar("deployd_lease")
+"""Under which the present task holds its machine: its own, whatever its worker has registered as since."""

@@ -29,6 +29,8 @@ def subject_of(machine: Machine) -> Subject:
 def described(machine: Machine, moment: Moment) -> str:
     """What it is, and how it stands."""
     state = machine.state.replace("_", " ")
+    if moment.turn_of is not None:
+        state = f"{state}, waits for a turn of {moment.turn_of}"
     match machine.facts:
         case ServiceFacts() as facts:
             return _service(machine, facts)

@@ -18,16 +18,21 @@ from deployd.model.machine import Machine
 from deployd.model.reason import Reason
 from deployd.model.state import Health
 
-__all__ = ["undone"]
+__all__ = ["has_nothing_to_undo", "undone"]
 
 _AGAIN = timedelta(seconds=0.15)
+
+
+def has_nothing_to_undo(facts: DeploymentFacts) -> bool:
+    """Whether no driver was asked for anything that would have to be taken back."""
+    return facts.release_id is None or not (facts.touched or has_before(facts))
 
 
 async def undone(context: Context, machine: Machine) -> Outcome | None:
     """None once everything is as it was before this attempt."""
     facts = machine.facts
     assert isinstance(facts, DeploymentFacts)
-    if facts.release_id is None or not (facts.touched or has_before(facts)):
+    if has_nothing_to_undo(facts):
         return None
     deployer, service = await where(context, machine)
     if not facts.touched:

@@ -6,6 +6,7 @@ Several workers, in as many processes as one likes, share one database; there is
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
@@ -19,11 +20,15 @@ from deployd.engine.bus import Bus
 from deployd.engine.committer import Commit
 from deployd.engine.context import Context
 from deployd.engine.holding import Holding
-from deployd.engine.lease import Lease
+from deployd.engine.lease import LEASE, Lease
 from deployd.engine.outcome import Acts, Answers
+from deployd.engine.turns import Turns
 from deployd.errors import DeploydError
+from deployd.machines import RUNNERS
 from deployd.store import machines, workers
 from deployd.store.hints import Hint
+from deployd.store.machines import Claimed
+from deployd.store.strangers import Strangers
 from deployd.telemetry.metrics import CLAIMS
 
 __all__ = ["Worker"]
@@ -31,7 +36,8 @@ __all__ = ["Worker"]
 _log = logging.getLogger(__name__)
 
 _POLL = 1.0  # seconds: how late work is noticed when every hint was lost
-_SWEEP = 10.0  # seconds between two looks for what is held unknowingly
+_SWEEP = 10.0  # seconds between two looks for what is held unknowingly, when nothing gives reason for one
+_AT_ONCE = 200  # machines in one claim: so that several replicas share what comes, and the answer stays small
 
 
 class Worker:
@@ -62,6 +68,10 @@ class Worker:
         self._lease = Lease(lease)
         context.check = self._check
         self._held: dict[tuple[int, UUID], tuple[Holding, asyncio.Task[None]]] = {}
+        self._strangers = Strangers()
+        self._turns = Turns(context, self._placements, self._strangers)
+        self._sweep_at = 0.0
+        """When to look for what is held unknowingly, on the loop's clock."""
         self._kick = asyncio.Event()
         self._mail = asyncio.Event()
         self._stack = AsyncExitStack()
@@ -92,13 +102,20 @@ class Worker:
             _log.warning("worker %s could not say goodbye: %s", self.id, failure)
 
     def _check(self) -> None:
-        self._lease.check()
+        """By the lease under which an act's machine is held: the worker may have another one by now."""
+        LEASE.get(self._lease).check()
 
     def _heard(self, hint: Hint) -> None:
+        if not hint.worlds.isdisjoint(self._turns.worlds):
+            self._look_for_turns()
         if hint.lost or (hint.mail and not hint.mail.isdisjoint(key[1] for key in self._held)):
             self._mail.set()
         if hint.lost or hint.due or hint.mail:
             self._kick.set()
+
+    def _look_for_turns(self) -> None:
+        self._turns.look()
+        self._kick.set()
 
     async def _register(self) -> None:
         sent = self._lease.now()
@@ -133,7 +150,8 @@ class Worker:
             returned = await machines.release_dead(self._context.db)
             if dead or returned:
                 _log.warning("%d workers died; %d machines go on", len(dead), returned)
-                self._kick.set()
+                self._look_for_turns()
+            await workers.cut_off(self._context.db, self._length)
             await asyncio.sleep(self._length.total_seconds() / 2)
 
     async def _read_mail(self) -> None:
@@ -147,39 +165,70 @@ class Worker:
                     self._held[key][0].deliver(mail)
 
     async def _claim(self) -> None:
-        swept = asyncio.get_running_loop().time()
+        """The only loop that takes machines, so that what it does not know is not on its way to it."""
+        loop = asyncio.get_running_loop()
+        self._sweep_at = 0.0
         while True:
             self._kick.clear()
-            free = self._capacity - len(self._held)
-            if free > 0 and self._lease.held:
-                owner = self.id
-                claimed = await machines.claim(self._context.db, owner, self._placements, free)
-                for one in claimed if owner == self.id else ():
-                    self._hold(Holding(one, owner, self._context, self._commit, self._acts, self._answers))
-                if claimed:
-                    CLAIMS.add(amount=len(claimed))
-                    continue
-            now = asyncio.get_running_loop().time()
-            if now - swept > _SWEEP:
-                swept = now
-                await machines.return_unknown(self._context.db, self.id, [key[1] for key in self._held])
-            await _heard_within(self._kick, _POLL)
+            owner, lease = self.id, self._lease
+            if lease.held and loop.time() >= self._sweep_at:
+                self._sweep_at = loop.time() + _SWEEP
+                await machines.return_unknown(self._context.db, owner, [key[1] for key in self._held])
+            taken = 0
+            if self._turns.due and lease.held and (free := self._capacity - len(self._held)) > 0:
+                taken += await self._hold(await self._turns.take(owner, min(free, _AT_ONCE)), owner, lease)
+            if lease.held and (free := self._capacity - len(self._held)) > 0:
+                claimed = await machines.claim(
+                    self._context.db, owner, self._placements, min(free, _AT_ONCE), self._strangers
+                )
+                taken += await self._hold(claimed, owner, lease)
+            if taken:
+                CLAIMS.add(amount=taken)
+            else:
+                await _heard_within(self._kick, _POLL)
 
-    def _hold(self, holding: Holding) -> None:
-        task = asyncio.create_task(holding.run(), name=f"{holding.machine.kind} {holding.machine.id}")
-        self._held[holding.key] = holding, task
-        task.add_done_callback(lambda done: self._dropped(holding, done))
+    async def _hold(self, claimed: Sequence[Claimed], owner: UUID, lease: Lease) -> int:
+        """Go on with what was claimed; how many machines these are. Those of a state not known are let go."""
+        if not lease.held:  # lost while the claim was under way: others may have them by now
+            self._sweep_at = 0.0
+            return 0
+        known = [one for one in claimed if one.machine.state in RUNNERS[one.machine.kind].states]
+        for one in known:
+            holding = Holding(
+                one,
+                owner,
+                self._context,
+                self._commit,
+                self._acts,
+                self._answers,
+                freed=self._look_for_turns,
+            )
+            task = asyncio.create_task(
+                _under(lease, holding), name=f"{holding.machine.kind} {holding.machine.id}"
+            )
+            self._held[holding.key] = holding, task
+            task.add_done_callback(functools.partial(self._dropped, holding))
+        if len(known) < len(claimed):
+            strange = [one.machine.id for one in claimed if one not in known]
+            _log.warning("%d machines are in states unknown here; left to a newer deployd", len(strange))
+            self._strangers.add(strange)
+            await machines.let_go(self._context.db, owner, strange)
+        return len(known)
 
     def _dropped(self, holding: Holding, task: asyncio.Task[None]) -> None:
         if self._held.get(holding.key, (None, None))[1] is task:
             del self._held[holding.key]
         if not task.cancelled() and (error := task.exception()) is not None:
+            holding.unsure = True
             _log.error("%s %s", holding.machine.kind, holding.machine.id, exc_info=error)
+        if holding.unsure:
+            self._sweep_at = 0.0
         if len(self._held) >= self._capacity - 1:
             self._kick.set()
         elif holding.due is not None and holding.due.total_seconds() < _POLL * 60:
             # It wants to be looked at soon: be there in time, rather than at the next poll.
-            asyncio.get_running_loop().call_later(holding.due.total_seconds() + 0.001, self._kick.set)
+            soon = self._look_for_turns if holding.is_limited else self._kick.set
+            asyncio.get_running_loop().call_later(holding.due.total_seconds() + 0.001, soon)
 
     async def _let_go(self) -> None:
         tasks = [task for _, task in self._held.values()]
@@ -187,6 +236,11 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._held.clear()
+
+
+async def _under(lease: Lease, holding: Holding) -> None:
+    LEASE.set(lease)
+    await holding.run()
 
 
 async def _heard_within(event: asyncio.Event, seconds: float) -> None:

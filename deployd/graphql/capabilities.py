@@ -55,6 +55,10 @@ class Capability:
     name: str = strawberry.field(description="As services choose it; `main` by default.")
     driver: str = strawberry.field(description="The driver behind it.")
     approval: bool = strawberry.field(description="Whether deployments through it wait for an approval.")
+    limit: int | None = strawberry.field(
+        description="How many deployments, resources and stops of services it works at, at once: the others"
+        " wait for their turn. Null: all."
+    )
     keys: list[str] = strawberry.field(description="What its configuration sets.")
 
     @resolved(
@@ -137,6 +141,11 @@ class CapabilityInput:
     approval: bool = strawberry.field(
         default=False, description="Whether deployments through it wait for an approval."
     )
+    limit: int | None = strawberry.field(
+        default=None,
+        description="How many deployments, resources and stops of services it may work at, at once, from 1 to"
+        " 10000. Null: all.",
+    )
 
 
 def capabilities_of(world: words.World) -> list[Capability]:
@@ -148,6 +157,7 @@ def capabilities_of(world: words.World) -> list[Capability]:
             name=name,
             driver=one.driver,
             approval=one.approval,
+            limit=one.limit,
             keys=sorted(one.config),
         )
         for name, one in world.capabilities.items()

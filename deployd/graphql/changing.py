@@ -163,7 +163,7 @@ def _capabilities(given: list[CapabilityInput] | None) -> Mapping[str, words.Cap
             raise _wrong(f"there are two capabilities {one.name!r}", "capabilities", str(at), "name")
         if one.config is not None and not isinstance(one.config, dict):
             raise _wrong(f"the configuration of {one.name} is no object", "capabilities", str(at), "config")
-        made[one.name] = words.Capability(one.driver, one.config or {}, one.approval)
+        made[one.name] = words.Capability(one.driver, one.config or {}, one.approval, one.limit)
     return made
 
 

@@ -17,7 +17,8 @@ Every service, deployment, resource and change is a persistent finite state mach
 generated from the tables in `deployd/machines/` by `make docs`; CI fails when it differs.
 
 A state with a deadline cannot outlast it: `expire` fires. A state with an act is looked at again at
-least after its re-check, whether or not anything woke it.
+least after its re-check, whether or not anything woke it. What *takes a turn* waits for one where its
+capability has a limit; that time does not count against the deadline.
 """
 
 
@@ -43,6 +44,7 @@ def page(tables: Iterable[Table]) -> str:
         rows = ["| state | act | deadline | re-check | |", "| --- | --- | --- | --- | --- |"]
         for state in table.states:
             remark = "final" if state.final else "settled" if state.settled else ""
+            remark = "takes a turn" if state.name in table.limited else remark
             cells = (f"`{state.name}`", state.act or "", state.deadline or "", state.recheck or "", remark)
             rows.append(f"| {' | '.join(str(cell) for cell in cells)} |")
         parts.append("\n".join(rows) + "\n")

@@ -30,6 +30,7 @@ class Runner:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.states: dict[str, State] = {str(state.name): state for state in table.states}
+        self.limited: frozenset[str] = frozenset(str(one) for one in table.limited)
         self._fired: dict[tuple[str, str], State] = {}
         self._machine = Machine(
             model=None,

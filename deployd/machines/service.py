@@ -35,4 +35,6 @@ SERVICE = Table(
         Row("cancel", (S.SUSPENDING, S.RETIRING), S.SERVING),
         Row(EXPIRE, (S.SUSPENDING, S.RETIRING), S.SERVING),
     ),
+    # Watching over what serves takes no turn: what crashed would lie there while others deploy.
+    limited=(S.SUSPENDING, S.RETIRING),
 )

@@ -51,6 +51,8 @@ class Table:
     kind: MachineKind
     states: tuple[State, ...]
     rows: tuple[Row, ...]
+    limited: tuple[StrEnum, ...] = ()
+    """States whose act makes a driver work: they take a turn of their capability, where that has a limit."""
 
     def __post_init__(self) -> None:
         """Refuse a table in which something could stay stuck; raises ValueError."""
@@ -65,6 +67,8 @@ class Table:
                 if source not in names or row.target not in names:
                     raise ValueError(f"{self.kind}: {row.trigger} names a state that is none")
                 seen.add((row.trigger, source))
+        if names[0] in self.limited:
+            raise ValueError(f"{self.kind}: it is born into {names[0]}, which takes a turn")
         for state in self.states:
             leaves = any(source == state.name for _, source in seen)
             if state.final == leaves:
@@ -73,6 +77,8 @@ class Table:
                 )
             if (state.deadline is not None) != ((EXPIRE, state.name) in seen):
                 raise ValueError(f"{self.kind}: {state.name} has a deadline and an expire row, or neither")
+            if state.name in self.limited and state.act is None:
+                raise ValueError(f"{self.kind}: {state.name} takes a turn and never acts")
             if state.act and state.recheck is None:
                 raise ValueError(f"{self.kind}: {state.name} acts and never looks again")
 

@@ -37,6 +37,7 @@ GATE_RULES = Record(
 )
 GATES = Table("a mapping of names to {allow, ports}", GATE, GATE_RULES)
 TRUTH = Plain("true or false")
+LIMIT = Whole("a whole number from 1 to 10000", 1, 10_000)
 WORLD = Record(
     "a mapping with `world:`",
     {
@@ -48,7 +49,11 @@ WORLD = Record(
 )
 CAPABILITY = Record(
     "a mapping with `driver:`",
-    {"driver": Key(DRIVER, "The driver."), "approval": Key(TRUTH, "Whether deployments wait.")},
+    {
+        "driver": Key(DRIVER, "The driver."),
+        "approval": Key(TRUTH, "Whether deployments wait."),
+        "limit": Key(LIMIT, "How many deployments, resources and stops it works at, at once."),
+    },
 )
 NOT_YET = "resource repositories cannot be published yet"
 
@@ -167,6 +172,7 @@ class _Document:
             return None
         driver: object = None
         approval: object = False
+        limit: object = None
         config: dict[str, object] = {}
         for key, (word, value) in reader.pairs(node, here).items():
             below = step(here, key)
@@ -175,11 +181,13 @@ class _Document:
                 driver = reader.read(value, DRIVER, below)
             elif key == "approval":
                 approval = self._truth(value, below)
+            elif key == "limit":
+                limit = reader.read(value, LIMIT, below)
             else:
                 config[key] = self._free(value, below)
         if driver is None:
             reader.refuse(node, step(here, "driver"), "is missing, would be the name of a driver")
-        return Capability(str(driver), config, approval is True)
+        return Capability(str(driver), config, approval is True, limit if isinstance(limit, int) else None)
 
     def _truth(self, node: yaml.Node, path: str) -> object:
         value = self._reader.read(node, TRUTH, path)
@@ -235,6 +243,7 @@ def written_world(
     document["capabilities"] = {
         key: {"driver": one.driver}
         | ({"approval": True} if one.approval else {})
+        | ({} if one.limit is None else {"limit": one.limit})
         | {word: value for word, value in one.config.items() if word not in CAPABILITY.keys}
         for key, one in sorted(capabilities.items())
     }

@@ -21,6 +21,8 @@ class Capability:
     config: Mapping[str, object] = field(default_factory=dict)
     approval: bool = False
     """Deployments through it wait for an approval of their plan."""
+    limit: int | None = None
+    """How many machines of the world it works for at once; None: as many as there are."""
 
 
 @dataclass(frozen=True, slots=True)

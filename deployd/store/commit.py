@@ -74,6 +74,10 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     posts: Sequence[Post] = ()
     consumed: Sequence[int] = ()
     """Ids of the mail that this outcome answers."""
+    limited_by: str | None = None
+    """The capability whose turn the state needs that it comes to; None: it needs none …"""
+    turn: bool = False
+    """… and whether the owner has it, and goes on with it; else the machine waits for one, from `due` on."""
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):
@@ -131,11 +135,13 @@ def _shape_of(step: Step) -> tuple[object, ...]:
         step.settled,
         step.frees_name,
         step.actor,
+        step.limited_by,
+        step.turn,
     )
 
 
 def _arguments(batch: Batch) -> list[list[object]]:
-    """The 40 arrays of the statement."""
+    """The 42 arrays of the statement."""
     shapes: dict[tuple[object, ...], int] = {}
     steps: list[tuple[object, ...]] = []
     births: list[tuple[int | None, Birth]] = [(None, birth) for birth in batch.births]
@@ -184,13 +190,15 @@ def _arguments(batch: Batch) -> list[list[object]]:
     posted = _columns(
         [(p, x.world_id, x.machine_id, x.trigger, encode(x.payload), x.actor) for p, x in posts], 6
     )
+    shaped = _columns(list(shapes), 12)
     return [
-        *_columns(list(shapes), 10),
+        *shaped[:10],
         *_columns(steps, 8),
         *born[:11],
         *posted,
         *_columns(consumed, 4),
         born[11],
+        *shaped[10:],
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from deployd.model.machine import Machine, Request
 from deployd.model.state import MachineKind
 from deployd.store.codec import decode_facts
 from deployd.store.database import Database
+from deployd.store.strangers import Strangers
 
 __all__ = [
     "Claimed",
@@ -24,15 +26,20 @@ __all__ = [
     "get_held",
     "get_named",
     "held_mail",
+    "let_go",
     "list_changes_of",
     "list_deployments",
     "list_kind",
     "list_many",
     "release_dead",
     "return_unknown",
+    "to_claimed",
     "to_machine",
+    "understood",
     "wait_for",
 ]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,10 @@ class Claimed:
     remaining: float | None
     """Seconds until its deadline, by the database's clock; negative once it has passed."""
     mail: tuple[Request, ...]
+    limited_by: str | None = None
+    """The capability whose turn its state needed when it was committed last …"""
+    turn: bool = False
+    """… and whether it is held with that turn, rather than for its mail only."""
 
 
 def to_machine(row: asyncpg.Record) -> Machine:
@@ -70,20 +81,55 @@ def to_machine(row: asyncpg.Record) -> Machine:
 _requests = msgspec.json.Decoder(list[Request])
 
 
-def _claimed(row: asyncpg.Record) -> Claimed:
+def to_claimed(row: asyncpg.Record) -> Claimed:
+    """A machine that is held, from a row of it with its mail.
+
+    Raises ValueError or MsgspecError for what is not understood.
+    """
     mail = tuple(_requests.decode(row["mail"])) if row["mail"] else ()
-    return Claimed(to_machine(row), row["remaining"], mail)
+    return Claimed(to_machine(row), row["remaining"], mail, row["limited_by"], row["turn"])
 
 
-async def claim(db: Database, worker: UUID, placements: Sequence[str], limit: int) -> list[Claimed]:
-    """Take at most about `limit` due machines that nobody holds: owner set, fence raised."""
-    return [_claimed(row) for row in await db.fetch("claim", worker, list(placements), limit)]
+async def claim(
+    db: Database, worker: UUID, placements: Sequence[str], limit: int, strangers: Strangers | None = None
+) -> list[Claimed]:
+    """Take at most about `limit` due machines that nobody holds: owner set, fence raised.
+
+    Those that cannot be read (a newer version wrote them) are let go, and left alone while `strangers` has
+    them.
+    """
+    there = Strangers() if strangers is None else strangers
+    rows = await db.fetch("claim", worker, list(placements), limit, there.ids)
+    return await understood(db, worker, rows, there)
+
+
+async def understood(
+    db: Database, worker: UUID, rows: Sequence[asyncpg.Record], strangers: Strangers
+) -> list[Claimed]:
+    """The machines of these rows; what cannot be read is let go, and is a stranger from now on."""
+    taken: list[Claimed] = []
+    unread: list[UUID] = []
+    for row in rows:
+        try:
+            taken.append(to_claimed(row))
+        except (ValueError, msgspec.MsgspecError) as error:
+            unread.append(row["id"])
+            _log.warning("%s %s is left to a newer deployd: %s", row["kind"], row["id"], error)
+    if unread:
+        strangers.add(unread)
+        await let_go(db, worker, unread)
+    return taken
+
+
+async def let_go(db: Database, worker: UUID, ids: Sequence[UUID]) -> None:
+    """Others may take these, which this worker took and does not understand."""
+    await db.fetch("let_go", worker, list(ids))
 
 
 async def get_held(db: Database, world_id: int, machine_id: UUID, worker: UUID, fence: int) -> Claimed | None:
     """The machine as it is committed, if this worker still holds it under this fence."""
     rows = await db.fetch("get_held", world_id, machine_id, worker, fence)
-    return _claimed(rows[0]) if rows else None
+    return to_claimed(rows[0]) if rows else None
 
 
 async def return_unknown(db: Database, worker: UUID, known: Sequence[UUID]) -> int:

@@ -24,11 +24,13 @@ class Moment:
     """When it is looked at again; None: nothing is due, or it is worked at now."""
     held: bool
     """A worker is at it now."""
+    turn_of: str | None = None
+    """The capability that it waits for a turn of, though it is due."""
 
 
 async def moments(db: Database, world_id: int, ids: Sequence[UUID]) -> dict[UUID, Moment]:
     """By id; of those that exist."""
     return {
-        row["id"]: Moment(row["since"], row["worked_in"], row["due_at"], row["held"])
+        row["id"]: Moment(row["since"], row["worked_in"], row["due_at"], row["held"], row["turn_of"])
         for row in await db.fetch("moments", world_id, list(ids))
     }

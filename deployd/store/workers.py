@@ -8,7 +8,7 @@ from uuid import UUID
 
 from deployd.store.database import Database
 
-__all__ = ["add", "alive_on", "beat", "bury", "end", "forget"]
+__all__ = ["add", "alive_on", "beat", "bury", "cut_off", "end", "forget"]
 
 
 async def add(db: Database, worker: UUID, placements: Sequence[str], host: str, pid: int) -> None:
@@ -29,6 +29,11 @@ async def end(db: Database, worker: UUID) -> None:
 async def bury(db: Database, silence: timedelta) -> list[UUID]:
     """Declare dead whoever has been silent for so long."""
     return [row["id"] for row in await db.fetch("bury", round(silence.total_seconds() * 1000))]
+
+
+async def cut_off(db: Database, silence: timedelta) -> int:
+    """End sessions whose process has not read its answer for so long; how many."""
+    return len(await db.fetch("cut_off", round(silence.total_seconds() * 1000)))
 
 
 async def alive_on(db: Database, host: str) -> list[tuple[UUID, int]]:

@@ -13,7 +13,18 @@ from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 from deployd.telemetry.subject import WORLDS
 
-__all__ = ["add", "add_capability", "get", "head", "horizon", "list_all", "retire", "set_gates", "update"]
+__all__ = [
+    "add",
+    "add_capability",
+    "by_id",
+    "get",
+    "head",
+    "horizon",
+    "list_all",
+    "retire",
+    "set_gates",
+    "update",
+]
 
 
 def _world(row: asyncpg.Record) -> World:
@@ -70,6 +81,11 @@ async def get(db: Database, name: str) -> World | None:
     """The world of this name: the living one, or else the last that ended."""
     rows = await db.fetch("get_world", name)
     return _world(rows[0]) if rows else None
+
+
+async def by_id(db: Database, world_id: int) -> World | None:
+    """The world of this id, also one that has ended."""
+    return next((one for one in await list_all(db) if one.world_id == world_id), None)
 
 
 async def list_all(db: Database) -> list[World]:

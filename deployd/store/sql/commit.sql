@@ -6,14 +6,15 @@ with shape as (
     -- Most steps of a batch are alike: what they share is sent once.
     select * from unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bool[], $7::bigint[], $8::bool[],
-        $9::bool[], $10::text[]
+        $9::bool[], $10::text[], $41::text[], $42::bool[]
     ) with ordinality as x (
-        owner, trigger, from_state, to_state, attempt, keep, deadline_ms, settled, frees_name, actor, n
+        owner, trigger, from_state, to_state, attempt, keep, deadline_ms, settled, frees_name, actor,
+        limited_by, turn, n
     )
 ), step as (
     select (s.n - 1)::int as ord, s.world_id, s.id, s.fence, s.version, s.facts, s.due_ms, s.reason,
            x.owner, x.trigger is not null as moves, x.trigger, x.from_state, x.to_state, x.attempt, x.keep,
-           x.deadline_ms, x.settled, x.frees_name, x.actor
+           x.deadline_ms, x.settled, x.frees_name, x.actor, x.limited_by, x.turn
     from unnest(
         $11::int[], $12::bigint[], $13::uuid[], $14::bigint[], $15::bigint[], $16::text[], $17::bigint[],
         $18::text[]
@@ -29,10 +30,20 @@ with shape as (
         owner = case when s.keep then m.owner end,
         deadline_at = case when s.moves then statement_timestamp() + s.deadline_ms * interval '1 ms'
                            else m.deadline_at end,
-        due_at = case when not s.keep then least(
+        due_at = case when not s.keep and s.limited_by is null then least(
             statement_timestamp() + s.due_ms * interval '1 ms',
             case when s.moves then statement_timestamp() + s.deadline_ms * interval '1 ms'
                  else m.deadline_at end) end,
+        limited_by = s.limited_by,
+        -- Who waits for a turn already, and was held for its mail only, keeps its place.
+        turn_at = case
+            when s.limited_by is null or s.turn then null
+            when m.turn_at is not null
+            then least(m.turn_at, statement_timestamp() + s.due_ms * interval '1 ms')
+            else coalesce(least(
+                statement_timestamp() + s.due_ms * interval '1 ms',
+                case when s.moves then statement_timestamp() + s.deadline_ms * interval '1 ms'
+                     else m.deadline_at end), statement_timestamp()) end,
         waiters = case when s.settled then '{}' else m.waiters end,
         woken = case when s.settled then m.waiters else '{}' end,
         updated_at = statement_timestamp()

@@ -1,8 +1,10 @@
 -- name: claim
--- What is due: its time has come, or its mailbox is not empty. Each claim raises the fence.
+-- What is due: its time has come, or its mailbox is not empty. Each claim raises the fence. What waits for a
+-- turn (turns.sql) comes only with mail: that is answered without one.
 with timely as (
     select world_id, id from machines
     where due_at <= now() and owner is null and (placement is null or placement = any($2::text[]))
+      and id <> all($4::uuid[])
     order by due_at
     limit $3
     for no key update skip locked
@@ -12,7 +14,7 @@ with timely as (
     cross join lateral (
         select world_id, id from machines
         where world_id = b.world_id and id = b.machine_id and owner is null
-          and (placement is null or placement = any($2::text[]))
+          and (placement is null or placement = any($2::text[])) and id <> all($4::uuid[])
         for no key update skip locked
     ) m
     limit $3
@@ -24,6 +26,7 @@ with timely as (
 )
 select c.world_id, c.id, c.kind, c.state, c.name, c.service_id, c.change_id, c.placement, c.version,
        c.fence, c.attempt, c.deadline_at, c.created_at, c.updated_at, c.facts::text as facts,
+       c.limited_by, false as turn,
        extract(epoch from c.deadline_at - now())::float8 as remaining,
        (select json_agg(json_build_object('id', b.id, 'trigger', b.trigger, 'actor', b.actor,
                                           'payload', b.payload) order by b.id)::text
@@ -34,6 +37,7 @@ from claimed c;
 -- A machine that this worker still holds under this fence, with its mail.
 select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.placement, m.version,
        m.fence, m.attempt, m.deadline_at, m.created_at, m.updated_at, m.facts::text as facts,
+       m.limited_by, m.limited_by is not null and m.turn_at is null as turn,
        extract(epoch from m.deadline_at - now())::float8 as remaining,
        (select json_agg(json_build_object('id', b.id, 'trigger', b.trigger, 'actor', b.actor,
                                           'payload', b.payload) order by b.id)::text
@@ -42,7 +46,16 @@ from machines m where m.world_id = $1 and m.id = $2 and m.owner = $3 and m.fence
 
 -- name: return_unknown
 -- What this worker holds without knowing it (a commit whose answer was lost): due again.
-update machines set owner = null, due_at = now() where owner = $1 and id <> all($2::uuid[])
+update machines set owner = null, due_at = case when limited_by is null then now() end,
+                    turn_at = case when limited_by is not null then coalesce(turn_at, now()) end
+where owner = $1 and id <> all($2::uuid[])
+returning id;
+
+-- name: let_go
+-- What this worker took and does not understand, for others.
+update machines set owner = null, due_at = case when limited_by is null then now() end,
+                    turn_at = case when limited_by is not null then coalesce(turn_at, now()) end
+where owner = $1 and id = any($2::uuid[])
 returning id;
 
 -- name: held_mail
@@ -109,8 +122,15 @@ from machines where world_id = $1 and kind = 'change' and facts -> 'source' ->> 
 order by created_at desc limit $4;
 
 -- name: release_dead
--- Return what workers that are dead, or unknown, still hold.
-update machines set owner = null, due_at = now()
-where owner is not null
-  and owner not in (select id from workers where died_at is null)
-returning world_id, id;
+-- Return what workers that are dead, or unknown, still hold. By the ids of those: where somebody else returned
+-- one first, and it was claimed since, its owner is none of them. (`not in` the living would take it from a
+-- worker that registered after this statement began.)
+with dead as (
+    select distinct h.owner from machines h
+    where h.owner is not null
+      and not exists (select from workers w where w.id = h.owner and w.died_at is null)
+)
+update machines m set owner = null, due_at = case when m.limited_by is null then now() end,
+                      turn_at = case when m.limited_by is not null then coalesce(m.turn_at, now()) end
+from dead d where m.owner = d.owner
+returning m.world_id, m.id;

@@ -1,6 +1,7 @@
 -- name: moments
 -- When machines last moved, in which state they last worked, and when they are looked at again.
-select m.id, m.due_at, m.owner is not null as held,
+select m.id, coalesce(m.due_at, m.turn_at) as due_at, m.owner is not null as held,
+       case when m.turn_at <= now() then m.limited_by end as turn_of,
        coalesce(last.at, m.created_at) as since, worked.from_state as worked_in
 from machines m
 left join lateral (

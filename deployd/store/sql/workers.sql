@@ -14,6 +14,14 @@ update workers set died_at = now()
 where died_at is null and alive_at < now() - $1::bigint * interval '1 ms'
 returning id;
 
+-- name: cut_off
+-- End sessions of deployd that have not taken their answer for so long: a process that was stopped reads nothing,
+-- and until its statement has been sent to it whole, that keeps its locks.
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and usename = current_user and application_name = 'deployd'
+  and state = 'active' and wait_event = 'ClientWrite'
+  and query_start < now() - $1::bigint * interval '1 ms';
+
 -- name: list_alive_on
 select id, pid from workers where host = $1 and died_at is null;
 
