@@ -8,7 +8,7 @@ from uuid import UUID
 
 from deployd.store.database import Database
 
-__all__ = ["add", "alive_on", "beat", "bury", "end", "forget"]
+__all__ = ["add", "alive_on", "beat", "bury", "end"]
 
 
 async def add(db: Database, worker: UUID, placements: Sequence[str], host: str, pid: int) -> None:
@@ -34,8 +34,3 @@ async def bury(db: Database, silence: timedelta) -> list[UUID]:
 async def alive_on(db: Database, host: str) -> list[tuple[UUID, int]]:
     """The workers of a host that count as alive, with their process ids."""
     return [(row["id"], row["pid"]) for row in await db.fetch("list_alive_on", host)]
-
-
-async def forget(db: Database) -> None:
-    """Drop the rows of workers dead for a day that hold nothing."""
-    await db.execute("forget_workers")

@@ -16,7 +16,3 @@ returning id;
 
 -- name: list_alive_on
 select id, pid from workers where host = $1 and died_at is null;
-
--- name: forget_workers
-delete from workers w where died_at < now() - interval '1 day'
-  and not exists (select from machines m where m.owner = w.id);
