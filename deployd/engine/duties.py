@@ -29,6 +29,7 @@ REQUESTS_KEPT = timedelta(days=7)
 """What was asked under an idempotency key is answered as before for so long."""
 UPLOADS_KEPT = timedelta(days=1)
 WORKERS_KEPT = timedelta(days=1)
+HOSTS_KEPT = timedelta(days=30)
 LOST_MAIL = timedelta(hours=1)
 """What was sent to a machine that is not there is removed after so long."""
 CHANGES_KEPT = 50
@@ -181,6 +182,7 @@ async def sweep(work: Work) -> None:
     await work.batches("uploads", lambda: forgetting.uploads(db, now - UPLOADS_KEPT, dry_run=dry))
     await work.batches("idempotency keys", lambda: forgetting.requests(db, now - REQUESTS_KEPT, dry_run=dry))
     await work.batches("workers", lambda: forgetting.workers(db, now - WORKERS_KEPT, dry_run=dry))
+    await work.batches("duties of hosts", lambda: forgetting.hosts(db, now - HOSTS_KEPT, dry_run=dry))
     await work.batches("lost requests", lambda: forgetting.mail(db, LOST_MAIL, dry_run=dry))
 
 

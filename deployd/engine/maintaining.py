@@ -25,7 +25,7 @@ from deployd.store import duties
 from deployd.store.database import Database
 from deployd.store.duties import Ended, Record
 
-__all__ = ["Maintaining", "overdue"]
+__all__ = ["Maintaining"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,9 +39,6 @@ _SCHEDULED, _ASKED = 300.0, 15.0
 """Seconds after which a duty begins no other batch: by the schedule; of all duties together, asked for."""
 _SOON = timedelta(minutes=2)
 """Until what was not finished goes on."""
-_LATE = timedelta(hours=6)
-"""Beyond when it was due: then something keeps it from being done."""
-
 Drivers = Callable[[], Awaitable[Sequence[Driver]]]
 
 
@@ -171,11 +168,6 @@ async def _given_back(db: Database, name: str, place: str) -> None:
         await duties.leave(db, name, place)
     except DeploydError as error:
         _log.warning("maintenance: %s is free again in a while: %s", name, error)
-
-
-def overdue(known: Sequence[Record]) -> list[Record]:
-    """Duties that should have been done by now."""
-    return [one for one in known if one.overdue > _LATE.total_seconds() and not one.busy]
 
 
 def _summary(counted: Sequence[Counted]) -> str:

@@ -107,8 +107,8 @@ class MaintenanceMutation:
     """Not waiting for the schedule."""
 
     @mutation(
-        description="Do duties now, of the database and of the host that answers; for some seconds at most, and"
-        " the rest follows by the schedule. For admins."
+        description="Do duties now, of the database and of the host that answers; for some seconds at most,"
+        " and the rest follows by the schedule. For admins."
     )
     async def maintain(
         self,

@@ -40,6 +40,8 @@ class Record:
     busy: bool
     overdue: float
     """Seconds since it was due; negative before."""
+    living: bool
+    """Somebody works on its host."""
 
 
 async def plan(db: Database, wanted: Sequence[tuple[str, str, timedelta]]) -> None:
@@ -91,6 +93,7 @@ async def list_all(db: Database, place: str | None = None) -> list[Record]:
             ),
             row["busy"],
             row["overdue"],
+            row["living"],
         )
         for row in await db.fetch("list_duties", place)
     ]

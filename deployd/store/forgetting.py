@@ -21,6 +21,7 @@ __all__ = [
     "Place",
     "attempts",
     "ended",
+    "hosts",
     "mail",
     "referred_trees",
     "releases",
@@ -136,6 +137,11 @@ async def uploads(db: Database, before: datetime, *, dry_run: bool = False) -> i
 async def workers(db: Database, before: datetime, *, dry_run: bool = False) -> int:
     """Workers that died before then and hold nothing."""
     return await _some(db, "forget_workers", before, BATCH, dry_run=dry_run)
+
+
+async def hosts(db: Database, before: datetime, *, dry_run: bool = False) -> int:
+    """Duties of hosts that are gone: due before then, and nobody works there."""
+    return await _some(db, "forget_duties", before, BATCH, dry_run=dry_run)
 
 
 async def _some(db: Database, query: str, before: datetime | timedelta, limit: int, *, dry_run: bool) -> int:

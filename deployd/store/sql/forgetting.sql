@@ -79,7 +79,7 @@ with referred as materialized (
         union all
         select h ->> 'release_id' from jsonb_array_elements(coalesce(s.facts -> 'holds', '[]')) h
     ) v (id)
-    where s.world_id = $1 and s.id = $2 and v.id is not null
+    where s.world_id = $1 and s.id = $2 and $3 > 0 and v.id is not null  -- one that is over serves nothing
 ), old as materialized (
     select r.world_id, r.id from releases r
     where r.world_id = $1 and r.service_id = $2 and r.created_at < $4

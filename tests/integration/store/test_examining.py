@@ -141,7 +141,11 @@ async def test_the_key(database: Database) -> None:
 async def test_without_a_server(dsn: str, tmp_path: Path) -> None:
     found = await examine_without_server(Settings(tmp_path, database_url=dsn))
     assert {one.check: one.level for one in found} == dict.fromkeys(
-        ("database", "durability", "connections", "clock", "schema", "partitions", "vacuum"), Level.OK
+        (
+            *("database", "durability", "connections", "clock", "schema", "partitions", "vacuum"),
+            *("dead rows", "transactions"),
+        ),
+        Level.OK,
     )
     away = await examine_without_server(Settings(tmp_path, database_url="postgresql://127.0.0.1:1/x"))
     assert [(one.check, one.level) for one in away] == [("database", Level.WRONG)]
