@@ -103,7 +103,7 @@ async def test_what_ended_goes_and_what_is_needed_stays(home: House, monkeypatch
     assert counted(await upkeep.maintain(ADA)) == {}
 
     # What is left works as before: going back to the release before, and on again.
-    back = await home.operations.roll_back(ADA, "local", "hello")
+    back = await home.operations.rollback(ADA, "local", "hello")
     async with asyncio.timeout(20):
         while (await home.facts("hello")).serving != next(k for k, n in numbers.items() if n == 5):
             await asyncio.sleep(0.01)
