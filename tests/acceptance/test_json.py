@@ -66,7 +66,7 @@ def test_what_verbs_say_to_programs(host: Host) -> None:
     did = said(host, "maintenance", "partitions", "sources", "--run")
     assert [one["summary"] for one in did["runs"]] == ["nothing to do"] * 2
     [shown] = [one for one in said(host, "maintenance", "sweep") if one["host"] is None]
-    assert shown["nextRunAt"] and shown["lastRunAt"] is None
+    assert (shown["nextRunAt"] is None, shown["lastRunAt"]) == (False, None)
     assert "partitions -" in " ".join(host.run("maintenance").split())
     url = said(host, "version")["url"]
     assert said(host, "context", "set", "here", "--server", url)["current"] is True
