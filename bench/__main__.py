@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import entrypoint, idle, overhead, saving, transitions
+from bench import bounded, entrypoint, idle, overhead, saving, transitions
 
-for bench in (transitions, idle, overhead, saving, entrypoint):
+for bench in (transitions, bounded, idle, overhead, saving, entrypoint):
     bench.main()

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def _act(trigger: str) -> Act:
     return act
 
 
-class _Engine:
+class Engine:
+    """A replica at work."""
+
     def __init__(self, db: Database, committer: Committer, world_id: int) -> None:
         self.db, self.committer, self.world_id = db, committer, world_id
 
@@ -96,7 +99,9 @@ class _Engine:
         check("count and range of seq", tuple(row), (machines * STEPS, 1, machines * STEPS))
 
 
-async def _drive(dsn: str, machines: int) -> float:
+@asynccontextmanager
+async def engine(dsn: str) -> AsyncIterator[Engine]:
+    """A replica works on this database, which is migrated, while the context lasts."""
     await migrate(dsn)
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
@@ -122,10 +127,14 @@ async def _drive(dsn: str, machines: int) -> float:
         await stack.enter_async_context(
             Worker(context, committer, bus, {**ACTS, **trivial}, ANSWERS, placements=["bench"])
         )
-        engine = _Engine(db, committer, world.world_id)
-        await engine.drive(WARM_UP)
-        seconds = await engine.drive(machines)
-        await engine.check(machines + WARM_UP)
+        yield Engine(db, committer, world.world_id)
+
+
+async def _drive(dsn: str, machines: int) -> float:
+    async with engine(dsn) as replica:
+        await replica.drive(WARM_UP)
+        seconds = await replica.drive(machines)
+        await replica.check(machines + WARM_UP)
         return seconds
 
 
