@@ -192,6 +192,27 @@ async def test_replicas_share_the_schedule(home: House) -> None:
     assert [one.name for one in await ours.do_due()] == ["sweep"]
 
 
+async def test_a_server_that_stops_leaves_its_duty_to_others(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upkeep, at_it = maintaining(home), asyncio.Event()
+
+    async def hangs(_: work.Work) -> None:
+        at_it.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setitem(work.DUTIES, "sweep", work.Spec("sweep", "x", timedelta(hours=1), hangs))
+    await upkeep.plan()
+    await home.db.pool.execute("update duties set due_at = now() where name = 'sweep'")
+    running = asyncio.create_task(upkeep.run())
+    async with asyncio.timeout(10):
+        await at_it.wait()
+        assert not await duties.take(home.db, "sweep", "", timedelta(minutes=1))
+        running.cancel()
+        while not await duties.take(home.db, "sweep", "", timedelta(minutes=1)):
+            await asyncio.sleep(0.01)
+
+
 async def test_a_duty_that_fails_says_so(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
     upkeep = maintaining(home)
 
