@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from deployd.engine.collecting import settle_collector
 from deployd.engine.committer import Committer
 from deployd.engine.context import ENTRYPOINT, Context, Driver
 from deployd.engine.hearing import hear
+from deployd.engine.maintaining import Maintaining
 from deployd.engine.operations import Operations
 from deployd.engine.outcome import Acts
 from deployd.engine.secrets import Secrets
@@ -45,7 +46,7 @@ from deployd.model.world import SYSTEM, Capability
 from deployd.postgres.cluster import make_home
 from deployd.settings import Settings
 from deployd.sources.trees import Trees
-from deployd.store import requests, tokens, uploads, worlds
+from deployd.store import tokens, worlds
 from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.key import key_in
@@ -64,11 +65,9 @@ _log = logging.getLogger("deployd")
 
 _LOCAL = "local"
 _ROUTER = "route:local"
-_PARTITIONS_EVERY = timedelta(hours=12)
 _TRACES_SENT = 1.0  # seconds
 _HEAR_EVERY = 2.0
 """Seconds until it is seen that a world has a new capability; until then its services are only looked at."""
-_UPLOADS_KEPT, _REQUESTS_KEPT, _SWEEP_EVERY = timedelta(days=1), timedelta(days=7), timedelta(hours=1)
 
 
 class Deployd:
@@ -105,8 +104,6 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         placement = _placement(home)
         await _ensure_token(db, home, system.world_id, placement)
         await ensure_partitions(db)
-        await stack.enter_async_context(_running(_keep_partitions(db), "partitions"))
-        await stack.enter_async_context(_running(_sweep(db), "sweeping"))
 
         bus = Bus(db)
         await stack.enter_async_context(bus.running())
@@ -119,13 +116,18 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         await stack.enter_async_context(_finishing(committer))
         drivers = _Drivers(home / "drivers", placement, {_ROUTER: {"port": settings.entrypoint_port}})
         vault = Vault(db, settings.secret_key or key_in(home / "secret.key"))
-        context = Context(db, Trees(home / "sources"), placement, drivers.driver, vault, tracer=tracer)
+        trees = Trees(home / "sources")
+        context = Context(db, trees, placement, drivers.driver, vault, tracer=tracer)
         operations = Operations(db, committer, placement)
         worker = await stack.enter_async_context(
             Worker(context, committer, bus, acts, ANSWERS, placements=[placement])
         )
         await _configured(db, drivers, set())  # made and imported once, before anything waits for it
         await stack.enter_async_context(_running(_hear_all(db, drivers, committer), "watches"))
+        maintaining = Maintaining(
+            db, trees, placement, settings.keep, lambda: _configured(db, drivers, set())
+        )
+        await stack.enter_async_context(_running(maintaining.run(), "maintenance"))
 
         async def deployer(world_id: int, capability: str) -> Deployer:
             driver = await context.driver_of(world_id, capability)
@@ -137,7 +139,8 @@ async def deployd(settings: Settings, *, acts: Acts = ACTS) -> AsyncIterator[Dep
         auditing = Auditing(db, system.world_id)
         await stack.enter_async_context(auditing.running())
         access = Access(operations, system.world_id, bus.revoked)
-        api = Api(operations, db, bus, deployer, Secrets(operations, vault), access, auditing, drivers.driver)
+        secret = Secrets(operations, vault)
+        api = Api(operations, db, bus, deployer, secret, access, auditing, drivers.driver, maintaining)
         yield Deployd(db, operations, worker, api, tracer)
 
 
@@ -226,25 +229,6 @@ def _write(path: Path, text: str, *, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-
-
-async def _keep_partitions(db: Database) -> None:
-    while True:
-        await asyncio.sleep(_PARTITIONS_EVERY.total_seconds())
-        try:
-            await ensure_partitions(db)
-        except PostgresUnavailable as error:
-            _log.warning("partitions: %s", error)
-
-
-async def _sweep(db: Database) -> None:
-    while True:
-        try:
-            await uploads.sweep(db, _UPLOADS_KEPT)
-            await requests.forget(db, _REQUESTS_KEPT)
-        except PostgresUnavailable as error:
-            _log.warning("sweeping: %s", error)
-        await asyncio.sleep(_SWEEP_EVERY.total_seconds())
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ DEPLOYD_LOG_LEVEL     how much is logged
 DEPLOYD_LOG_FORMAT    text, for people; or json, one object a line
 DEPLOYD_ENTRYPOINT_PORT  the port of the local addresses, NAME.localhost; 0: there are none
 DEPLOYD_SECRET_KEY    what secrets are encrypted with, 32 bytes in base64; without it secret.key in the home
+DEPLOYD_KEEP_TRANSITIONS, _AUDIT, _ATTEMPTS, _SOURCES  for how many days (90d) these are kept, or forever
+DEPLOYD_KEEP_RELEASES  how many releases and deployments of each service are kept, however old they are
 
 An empty variable counts as not set, as compose files and unit files like to leave them.
 """
@@ -18,22 +20,33 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 from deployd.errors import SettingsError
+from deployd.model.retention import Retention
 from deployd.store.key import parse_key
 
 __all__ = ["Settings"]
 
 PREFIX = "DEPLOYD_"
-OWN = ("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "LOG_FORMAT", "ENTRYPOINT_PORT", "SECRET_KEY")
+OWN = (
+    *("HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "LOG_FORMAT", "ENTRYPOINT_PORT", "SECRET_KEY"),
+    *("KEEP_TRANSITIONS", "KEEP_AUDIT", "KEEP_ATTEMPTS", "KEEP_SOURCES", "KEEP_RELEASES"),
+)
 """What the server reads."""
 OTHERS = ("TOKEN", "SERVER", "WORLD", "CONTEXT")
 """What the command line reads."""
+TOLD = ("SERVICE", "RELEASE")
+"""What services are told of themselves: a server may be one of another deployd's."""
 LEVELS = ("debug", "info", "warning", "error", "critical")
 FORMATS = ("text", "json")
 NAME_OR_ADDRESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%\w+)?")
+FEWEST_DAYS, MOST_DAYS = 7, 36500
+"""Answers to requests are kept for a week: what they refer to has to be there as long."""
+FEWEST_RELEASES, MOST_RELEASES = 2, 1_000_000
+"""One serves, and one can be gone back to."""
 LIKENESS = 0.65
 """From here on a name is a misspelling: PROT of PORT is .75, SERVICE_PORT and PORT_7070_TCP are not."""
 
@@ -56,6 +69,8 @@ class Settings:
     """Of 127.0.0.1; 0: no local addresses."""
     secret_key: bytes | None = field(default=None, repr=False)
     """Never shown. None: the one in the home."""
+    keep: Retention = Retention()  # noqa: RUF009 - frozen
+    """How long what nobody needs any more is kept."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -71,13 +86,14 @@ class Settings:
             log_format=_log_format(environ),
             entrypoint_port=_entrypoint_port(environ),
             secret_key=_secret_key(environ),
+            keep=_keep(environ),
         )
 
 
 def _refuse_misspellings(environ: Mapping[str, str]) -> None:
     for variable in sorted(environ):
         name = variable.removeprefix(PREFIX)
-        if name == variable or name in OWN or name in OTHERS:
+        if name == variable or name in OWN + OTHERS + TOLD:
             continue
         from difflib import get_close_matches  # here, because hardly any start comes this far
 
@@ -147,6 +163,40 @@ def _entrypoint_port(environ: Mapping[str, str]) -> int:
 def _secret_key(environ: Mapping[str, str]) -> bytes | None:
     value = environ.get("DEPLOYD_SECRET_KEY")
     return parse_key(value, "DEPLOYD_SECRET_KEY") if value else None
+
+
+def _keep(environ: Mapping[str, str]) -> Retention:
+    keep = Retention(
+        transitions=_days(environ, "TRANSITIONS", Retention().transitions),
+        audit=_days(environ, "AUDIT", Retention().audit),
+        attempts=_days(environ, "ATTEMPTS", Retention().attempts),
+        sources=_days(environ, "SOURCES", Retention().sources),
+    )
+    value = environ.get("DEPLOYD_KEEP_RELEASES")
+    if not value:
+        return keep
+    if not (value.isascii() and value.isdecimal() and FEWEST_RELEASES <= int(value) <= MOST_RELEASES):
+        raise SettingsError(
+            f"DEPLOYD_KEEP_RELEASES is {value!r}, which is no number of releases to keep",
+            remedy=f"Set it to a number from {FEWEST_RELEASES} on.",
+        )
+    return replace(keep, releases=int(value))
+
+
+def _days(environ: Mapping[str, str], what: str, default: timedelta | None) -> timedelta | None:
+    variable = f"{PREFIX}KEEP_{what}"
+    value = environ.get(variable)
+    if not value:
+        return default
+    if value == "forever":
+        return None
+    number = value.removesuffix("d")
+    if not (number.isascii() and number.isdecimal() and FEWEST_DAYS <= int(number) <= MOST_DAYS):
+        raise SettingsError(
+            f"{variable} is {value!r}, which is no time to keep something for",
+            remedy=f"Set it to a number of days from {FEWEST_DAYS} on, such as 90d, or to forever.",
+        )
+    return timedelta(days=int(number))
 
 
 def _log_level(environ: Mapping[str, str]) -> str:

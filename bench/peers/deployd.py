@@ -73,11 +73,16 @@ def _act(trigger: str) -> Act:
     return act
 
 
-class _Engine:
-    """Drives machines of its own worlds, and checks them; other machines of the database do not matter."""
+class Engine:
+    """A replica at work. Drives machines of some worlds, and checks them; those of others do not matter."""
 
     def __init__(self, db: Database, committer: Committer, world_ids: Sequence[int]) -> None:
-        self._db, self._committer, self._world_ids = db, committer, world_ids
+        self.db, self._committer, self._world_ids = db, committer, world_ids
+
+    @property
+    def world_id(self) -> int:
+        """The first of its worlds."""
+        return self._world_ids[0]
 
     async def drive(self, count: int) -> float:
         """Seconds from the first birth to the last transition."""
@@ -98,7 +103,7 @@ class _Engine:
 
     async def _moved(self) -> int:
         """Transitions of all its worlds."""
-        found = await self._db.pool.fetchval(
+        found = await self.db.pool.fetchval(
             "select sum(seq)::bigint from world_heads where world_id = any($1)", self._world_ids
         )
         assert isinstance(found, int)
@@ -106,7 +111,7 @@ class _Engine:
 
     async def check(self, machines: int) -> None:
         """All ended well, in exactly eight transitions each, numbered without a gap in each world."""
-        row = await self._db.pool.fetchrow(
+        row = await self.db.pool.fetchrow(
             """
             select count(*) as machines, count(*) filter (where m.state = $1) as succeeded,
                    min(t.n) as least, max(t.n) as most
@@ -119,7 +124,7 @@ class _Engine:
         )
         assert row is not None
         check("machines, succeeded, transitions", tuple(row), (machines, machines, STEPS, STEPS))
-        gaps = await self._db.pool.fetchval(
+        gaps = await self.db.pool.fetchval(
             """
             select count(*) from (select world_id, count(*) as n, min(seq) as least, max(seq) as most
                                   from transitions where world_id = any($1) group by 1) w
@@ -131,17 +136,18 @@ class _Engine:
 
 
 @asynccontextmanager
-async def _engine(dsn: str, worlds_made: int) -> AsyncIterator[_Engine]:
-    """A whole engine at work, with new worlds of its own."""
+async def engine(dsn: str, names: Sequence[str] = ("local",)) -> AsyncIterator[Engine]:
+    """A replica works on this database, which is migrated, while the context lasts; these are its worlds."""
     await migrate(dsn)
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
         db = await stack.enter_async_context(Database(dsn))
         await ensure_partitions(db)
-        names = [f"bench-{uuid4().hex}" for _ in range(worlds_made)]
         for name in names:
             await worlds.add(db, name, {})
-        rows = await db.pool.fetch("select world_id from worlds where name = any($1)", names)
+        rows = await db.pool.fetch(
+            "select world_id from worlds where name = any($1) order by world_id", list(names)
+        )
         bus = Bus(db)
         await stack.enter_async_context(bus.running())
         committer = Committer(db, bus.committed)
@@ -160,10 +166,10 @@ async def _engine(dsn: str, worlds_made: int) -> AsyncIterator[_Engine]:
             Worker(context, committer, bus, {**ACTS, **trivial}, ANSWERS, placements=["bench"])
         )
         settle_collector()  # as the server does
-        yield _Engine(db, committer, [row["world_id"] for row in rows])
+        yield Engine(db, committer, [row["world_id"] for row in rows])
 
 
-async def _alone(dsn: str, engine: _Engine, machines: int) -> float:
+async def _alone(dsn: str, replica: Engine, machines: int) -> float:
     """One machine after the other; what each step of theirs took is told beside a bare UPDATE."""
     bare, steps, began = [], [], time.perf_counter()
     connection = await asyncpg.connect(dsn)
@@ -176,7 +182,7 @@ async def _alone(dsn: str, engine: _Engine, machines: int) -> float:
                 await connection.execute(BARE, row["world_id"], row["id"])
                 bare.append(time.perf_counter() - sent)
             BEGUN.clear()
-            await engine.drive(1)
+            await replica.drive(1)
             steps += [later - earlier for earlier, later in itertools.pairwise(BEGUN)]
     finally:
         await connection.close()
@@ -185,19 +191,20 @@ async def _alone(dsn: str, engine: _Engine, machines: int) -> float:
 
 
 async def _drive(dsn: str, machines: int, worlds: int = 1, alone: int = 0) -> float:
-    async with _engine(dsn, worlds) as engine:
-        await engine.drive(WARM_UP)
+    own = [f"bench-{uuid4().hex}" for _ in range(worlds)]
+    async with engine(dsn, own) as replica:
+        await replica.drive(WARM_UP)
         if alone:
-            seconds = await _alone(dsn, engine, machines)
+            seconds = await _alone(dsn, replica, machines)
         else:
-            seconds = await engine.drive(machines)
-        await engine.check(machines + WARM_UP)
+            seconds = await replica.drive(machines)
+        await replica.check(machines + WARM_UP)
         return seconds
 
 
 async def _wait(dsn: str) -> None:
     """A replica that takes its part in the work of others, and has none of its own."""
-    async with _engine(dsn, 0):
+    async with engine(dsn, ()):
         await asyncio.to_thread(ready)
 
 

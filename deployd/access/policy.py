@@ -43,6 +43,7 @@ class Action(StrEnum):
     SEE_METRICS = "see_metrics"
     STOP_SERVER = "stop_server"
     DIAGNOSE = "diagnose"
+    MAINTAIN = "maintain"
 
 
 _RANK = {role: rank for rank, role in enumerate((Role.VIEWER, Role.DEVELOPER, Role.OPERATOR, Role.ADMIN))}
@@ -75,6 +76,7 @@ _LEAST: dict[Action, Role] = {
     Action.READ_AUDIT: Role.OPERATOR,
     Action.SEE_METRICS: Role.VIEWER,
     Action.DIAGNOSE: Role.OPERATOR,
+    Action.MAINTAIN: Role.ADMIN,
     Action.MANAGE_TOKENS: Role.ADMIN,
     Action.STOP_SERVER: Role.ADMIN,
 }

@@ -52,10 +52,24 @@ def parser() -> argparse.ArgumentParser:
         "Checks this host's part of the installation and, where a server answers, the server's: exit code 0 "
         "where nothing is wrong, else 1.",
     )
+    _maintaining(verb)
     nouns.contexts(verb)
     nouns.shell(verb)
     verb("version", "looking:version", "say the version of this program and of the server")
     return top
+
+
+def _maintaining(verb: Verb) -> None:
+    one = verb(
+        "maintenance",
+        "maintenance:maintenance",
+        "show what keeps the installation from growing for ever, or do it now",
+        "Shows the duties by which old things are removed: when each ran, what it did, when it runs next. "
+        "Servers do them by themselves; --run does them now, and --dry-run says what would go.",
+    )
+    one.add_argument("duties", nargs="*", metavar="DUTY", help="only these (else all)")
+    one.add_argument("--run", dest="run_now", action="store_true", help="do them now, on the server asked")
+    one.add_argument("--dry-run", action="store_true", help="remove nothing, and say what would be removed")
 
 
 def _serving(verb: Verb) -> None:

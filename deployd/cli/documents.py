@@ -19,6 +19,8 @@ __all__ = [
     "HOLD",
     "LIFT_HOLD",
     "LOGS",
+    "MAINTAIN",
+    "MAINTENANCE",
     "MAKE_WORLD",
     "PLAN",
     "RELEASES",
@@ -352,4 +354,17 @@ AUDIT = """query Audit($world: String, $actor: String, $first: Int!, $after: Cur
     pageInfo { hasNextPage endCursor }
   }
 }"""
+MAINTENANCE = """query Maintenance { maintenance {
+  name description host everySeconds lastRunAt nextRunAt lastSeconds lastOutcome lastSummary
+  lastCounted { what number } running
+} }"""
+
+MAINTAIN = f"""mutation Maintain($duties: [String!], $dryRun: Boolean!) {{
+  maintain(duties: $duties, dryRun: $dryRun) {{
+    __typename ... on Maintained {{
+      dryRun runs {{ name outcome summary counted {{ what number }} seconds }}
+    }} {_PROBLEM}
+  }}
+}}"""
+
 DOCTOR = "query Doctor { doctor { check level summary remedy evidence } }"

@@ -162,7 +162,7 @@ async def database(settings: Settings) -> Sequence[Finding]:
     """What can be seen of the database while no server runs."""
     if settings.database_url is None:
         return [await asyncio.to_thread(_embedded, settings.home / "postgres")]
-    from deployd.store import examining
+    from deployd.store import ageing, examining
     from deployd.store.database import Database
 
     try:
@@ -172,6 +172,7 @@ async def database(settings: Settings) -> Sequence[Finding]:
             found.append(await examining.schema(db))
             if found[-1].level is Level.OK:
                 found += [await examining.partitions(db), await examining.held_back(db)]
+                found += [await ageing.dead_rows(db), await ageing.transaction_ids(db)]
             return found
     except DeploydError as error:
         return [Finding("database", Level.WRONG, error.message, error.remedy, error.evidence)]

@@ -62,7 +62,7 @@ async def _all(console: Console, client: Client, world: str, actions: dict[str, 
 
 async def _ask(client: Client, action: str, world: str) -> Json:
     """What belongs to no world is asked so: the policy itself knows which that is."""
-    place = None if action in ("MANAGE_TOKENS", "STOP_SERVER", "SEE_METRICS") else world
+    place = None if action in ("MANAGE_TOKENS", "STOP_SERVER", "SEE_METRICS", "MAINTAIN") else world
     answer: Json = (await client.query(documents.CAN_I, {"action": action, "world": place}))["canI"]
     return answer
 

@@ -53,6 +53,7 @@ SHAPES: Mapping[str, Shape] = {
     "why": Shape("why it is so, as the GraphQL query `why` answers"),
     "explain": Shape("what the code or key means"),
     "doctor": Shape("what was checked, and how each check ended"),
+    "maintenance": Shape("[Duty], or with --run or --dry-run {dryRun, runs: [DutyRun]}"),
     "apply": Shape("[{world, changes}]"),
     "service list": Shape("[Service]"),
     "service show": Shape("Service"),

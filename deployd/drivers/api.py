@@ -10,6 +10,7 @@ Cancelling a call's task stops it at its next await; a later call puts right wha
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -41,6 +42,7 @@ from deployd.model.world import Gate
 
 __all__ = [
     "Builds",
+    "Clears",
     "Deployer",
     "Done",
     "DriverContext",
@@ -223,6 +225,21 @@ class Examines(Protocol):
 
     async def examine(self, services: Collection[UUID]) -> Sequence[Finding]:
         """What is well and what is not; makes nothing. `services`: all that have not been retired."""
+        ...
+
+
+@runtime_checkable
+class Clears(Protocol):
+    """A driver that keeps things on this host, also of services that are no more."""
+
+    async def clear(
+        self, services: Collection[UUID], age: timedelta, *, dry_run: bool = False
+    ) -> Mapping[str, int]:
+        """Remove what is of none of these services and was not touched for so long, and what nobody uses.
+
+        `services`: all that have not been retired. Data that a service wrote for itself stays, and so does
+        whatever runs. Answers how much went (or would), by what it is, in the plural.
+        """
         ...
 
 

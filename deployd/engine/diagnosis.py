@@ -14,7 +14,7 @@ from deployd.engine.context import Driver
 from deployd.errors import DeploydError
 from deployd.model.actor import Actor
 from deployd.model.finding import Finding, Level
-from deployd.store import examining, worlds
+from deployd.store import ageing, examining, worlds
 from deployd.store.database import Database
 from deployd.store.vault import Vault
 
@@ -49,6 +49,9 @@ class Diagnosis:
             "schema": lambda: examining.schema(self.db),
             "partitions": lambda: examining.partitions(self.db),
             "vacuum": lambda: examining.held_back(self.db),
+            "dead rows": lambda: ageing.dead_rows(self.db),
+            "transactions": lambda: ageing.transaction_ids(self.db),
+            "maintenance": lambda: ageing.maintenance(self.db),
             "workers": lambda: examining.workers(self.db),
             "secrets": self._secrets,
             "capabilities": self._capabilities,

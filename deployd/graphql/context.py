@@ -17,6 +17,7 @@ from deployd.engine.bus import Bus
 from deployd.engine.capabilities import MakeDriver
 from deployd.engine.diagnosis import Diagnosis
 from deployd.engine.infrastructure import Infrastructure
+from deployd.engine.maintaining import Maintaining
 from deployd.engine.operations import Operations
 from deployd.engine.restraint import Restraint
 from deployd.engine.scaling import Scaling
@@ -48,6 +49,7 @@ class Api:
     auditing: Auditing
     driver: MakeDriver
     """The driver behind a configuration, one for each."""
+    maintaining: Maintaining
 
     @property
     def worlds(self) -> Worlds:

@@ -15,6 +15,7 @@ from deployd.access.policy import Action
 from deployd.engine.explaining import Verdict
 from deployd.model.actor import Role
 from deployd.model.audit import Outcome
+from deployd.model.duty import DutyOutcome
 from deployd.model.finding import Level
 from deployd.model.plan import PlanAction, PlanKind
 from deployd.model.reason import Fault, SubjectKind
@@ -34,6 +35,7 @@ __all__ = [
     "ChangeState",
     "CursorText",
     "DeploymentState",
+    "DutyOutcome",
     "Fault",
     "Health",
     "Long",
@@ -283,7 +285,17 @@ _describe(
         Action.READ_AUDIT: "Read the audit log.",
         Action.SEE_METRICS: "See the server's metrics.",
         Action.DIAGNOSE: "See what an installation lacks.",
+        Action.MAINTAIN: "Have old things removed now.",
         Action.STOP_SERVER: "Stop the server.",
+    },
+)
+_describe(
+    DutyOutcome,
+    "What a run of a duty came to.",
+    {
+        DutyOutcome.DONE: "It is done.",
+        DutyOutcome.UNFINISHED: "It had no time for all of it, or somebody was in the way; it goes on soon.",
+        DutyOutcome.FAILED: "It could not be done, as the summary says.",
     },
 )
 _describe(

@@ -28,6 +28,7 @@ from deployd.graphql.history import HistoryQuery
 from deployd.graphql.limits import Limits
 from deployd.graphql.logs import LogQuery, LogSubscription
 from deployd.graphql.machines import MachineMutation
+from deployd.graphql.maintenance import MaintenanceMutation, MaintenanceQuery
 from deployd.graphql.masking import mask
 from deployd.graphql.observing import Observing
 from deployd.graphql.problem import explain
@@ -59,6 +60,7 @@ class Query(
     AccessQuery,
     AuditQuery,
     DoctorQuery,
+    MaintenanceQuery,
     ExplanationQuery,
 ):
     """All roots that ask."""
@@ -79,6 +81,7 @@ class Mutation(
     WorldMutation,
     SecretMutation,
     AccessMutation,
+    MaintenanceMutation,
 ):
     """All roots that change something."""
 

@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file that the kernel lets go of with the last process that holds it."""
+"""Locks on files, for one alone or many at once; the kernel lets go of them with the last who holds them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ PAUSE = 0.05
 
 
 @asynccontextmanager
-async def locked(path: Path, seconds: float, what: str) -> AsyncIterator[int]:
+async def locked(path: Path, seconds: float, what: str, *, shared: bool = False) -> AsyncIterator[int]:
     """The lock on `path`, held until the end of the context; its descriptor, for children to hold it too.
 
-    Tasks of one process exclude each other as well. Raises Retryable when others hold it for `seconds`.
+    Tasks of one process exclude each other as well. `shared`: it excludes only those who want it alone.
+    Raises Retryable when others hold it for `seconds`.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         until = time.monotonic() + seconds
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
                 if time.monotonic() >= until:

@@ -120,6 +120,7 @@ class Mirrors:
         name = hashlib.sha256(repository.encode()).hexdigest()
         longest = LISTING_SECONDS + 2 * FETCHING_SECONDS
         async with locked(self._home / f"{name}.lock", longest, f"The mirror of {repository}") as held:
+            os.utime(held)  # when it was last of use: who clears up asks for that
             yield _Mirror(self._home / f"{name}.git", repository, self._variables(), held)
 
     def _variables(self) -> dict[str, str]:

@@ -8,8 +8,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from deployd.model.entry import Entry
 from deployd.sources.archive import check_paths, unpack
 from deployd.sources.contents import check_tree, entries, legible, nested
 from deployd.sources.git import Ended, expect, git
+from deployd.sources.lock import locked
 from deployd.sources.mirrors import Mirrors
 
 __all__ = ["Delta", "Fetched", "Trees", "readable"]
@@ -35,6 +36,8 @@ ATTRIBUTES = "* -text -eol -crlf -ident -filter -working-tree-encoding -export-i
 UNFINISHED = "unfinished-"
 UNFINISHED_SECONDS = 3600
 """What is unfinished for so long belongs to nobody alive: a git command has two minutes."""
+CLEARING_SECONDS = 900.0
+"""For so long at most is waited for whoever clears up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +64,18 @@ class Trees:
     """Snapshots under a folder of its own; any number of processes may share it.
 
     Nothing below `home` is trusted to be complete but what was renamed into its place: `trees.git`,
-    `trees/<id>`, and `indexes/<directory>`, which only make the next snapshot quick.
+    `trees/<id>`, and `indexes/<directory>`, which only make the next snapshot quick. `used/<id>` says by its
+    time when somebody last asked for a tree. Whoever adds something holds `trees.lock` together with others,
+    and who clears up (clearing.py) holds it alone.
     """
 
     def __init__(self, home: Path) -> None:
         """`home` is DEPLOYD_HOME/sources; it may not exist yet."""
-        self._home = home.absolute()
+        self.home = self._home = home.absolute()
         self._repository = self._home / "trees.git"
         self._trees = self._home / "trees"
         self._indexes = self._home / "indexes"
+        self._used = self._home / "used"
         self._mirrors = Mirrors(self._home / "mirrors", self._home.parent / "git-credentials")
 
     async def snapshot(self, directory: Path) -> str:
@@ -81,7 +87,7 @@ class Trees:
         root = readable(directory)
         await self._prepare()
         saved = self._indexes / hashlib.sha256(os.fsencode(root)).hexdigest()
-        with self._workshop() as workshop:
+        async with self._workshop() as workshop:
             index = workshop / "index"
             variables = self._variables(index) | {"GIT_WORK_TREE": str(root)}
             if saved.exists():
@@ -97,6 +103,7 @@ class Trees:
             tree = (await expect("write-tree", variables=variables)).decode().strip()
             await check_tree(self._repository, tree, legible(root), nested)
             index.replace(saved)
+            self._use(tree)
         return tree
 
     async def fetch(self, repository: str, ref: str | None) -> Fetched:
@@ -105,15 +112,13 @@ class Trees:
         Raises what Mirrors.commit raises, and InputError for a tree that would not be what it is here.
         """
         await self._prepare()
-        async with self._mirrors.commit(repository, ref) as commit:
+        async with self._mirrors.commit(repository, ref) as commit, self._workshop() as workshop:
             if not await self._knows(commit.tree):
                 known = await commit.taken()
-                with self._workshop() as workshop:
-                    await commit.pack(
-                        workshop / "pack", known if known and await self._knows(known) else None
-                    )
-                    self._adopt(workshop)
+                await commit.pack(workshop / "pack", known if known and await self._knows(known) else None)
+                self._adopt(workshop)
             await commit.take()
+            self._use(commit.tree)
         await check_tree(self._repository, commit.tree, f"{repository} at {ref or commit.id}")
         return Fetched(commit.id, commit.tree)
 
@@ -142,11 +147,11 @@ class Trees:
         """
         check_paths(removed)
         await self._prepare()
-        if base is not None and not (TREE_ID.fullmatch(base) and await self._knows(base)):
-            raise BaseUnknown(
-                f"The tree {base} that the upload changes is not here.", remedy="Upload all files."
-            )
-        with self._workshop() as workshop:
+        async with self._workshop() as workshop:
+            if base is not None and not (TREE_ID.fullmatch(base) and await self._knows(base)):
+                raise BaseUnknown(
+                    f"The tree {base} that the upload changes is not here.", remedy="Upload all files."
+                )
             archive, files = workshop / "archive", workshop / "files"
             with archive.open("wb") as file:
                 async for part in content:
@@ -158,7 +163,8 @@ class Trees:
             tree = (await expect("write-tree", variables=variables)).decode().strip()
             if base is not None:
                 tree = await self._composed(base, removed, await entries(self._repository, tree))
-        await check_tree(self._repository, tree, "the upload")
+            await check_tree(self._repository, tree, "the upload")
+            self._use(tree)
         return tree
 
     async def entries(self, tree: str) -> list[Entry]:
@@ -178,7 +184,7 @@ class Trees:
         gone = [f"0 {'0' * 40}\t{path}" for path in removed]
         new = [f"{one.mode} {one.oid}\t{one.path}" for one in added]
         feed = b"".join(os.fsencode(line) + b"\0" for line in (*gone, *new))
-        with self._workshop() as workshop:
+        async with self._workshop() as workshop:
             variables = self._variables(workshop / "index")
             await expect("read-tree", base or "--empty", variables=variables)
             await expect("update-index", "-z", "--index-info", variables=variables, feed=feed)
@@ -200,7 +206,7 @@ class Trees:
         if folder.is_dir():
             return folder
         await self._prepare()
-        with self._workshop() as workshop:
+        async with self._workshop() as workshop:
             variables = self._variables(workshop / "index")
             if not await self._knows(tree):
                 raise NotFound(f"There is no snapshot {tree} on this host.", remedy="Deploy again.")
@@ -235,13 +241,13 @@ class Trees:
 
     async def _prepare(self) -> None:
         """Make the repository, once."""
-        for folder in (self._home, self._trees, self._indexes):
+        for folder in (self._home, self._trees, self._indexes, self._used):
             folder.mkdir(parents=True, exist_ok=True)
         self._trees.chmod(0o755)
         self._sweep()
         if self._repository.is_dir():
             return
-        with self._workshop() as workshop:
+        async with self._workshop() as workshop:
             made = workshop / "trees.git"
             await expect(
                 "init", "-q", "--bare", "--template=", "--object-format=sha1", "-b", "trees", str(made)
@@ -264,14 +270,20 @@ class Trees:
             if old:
                 shutil.rmtree(left, ignore_errors=True)
 
-    @contextmanager
-    def _workshop(self) -> Iterator[Path]:
-        """A folder for what is not finished, on the same file system."""
-        workshop = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._home))
-        try:
-            yield workshop
-        finally:
-            shutil.rmtree(workshop, ignore_errors=True)
+    @asynccontextmanager
+    async def _workshop(self) -> AsyncIterator[Path]:
+        """A folder for what is not finished, on the same file system; meanwhile nobody clears up."""
+        lock = self._home / "trees.lock"
+        async with locked(lock, CLEARING_SECONDS, "Clearing up the sources", shared=True):
+            workshop = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._home))
+            try:
+                yield workshop
+            finally:
+                shutil.rmtree(workshop, ignore_errors=True)
+
+    def _use(self, tree: str) -> None:
+        """Somebody has asked for it now: it stays, until whoever asked has it on record."""
+        (self._used / tree).touch()
 
     def _variables(self, index: Path) -> dict[str, str]:
         return {"GIT_DIR": str(self._repository), "GIT_INDEX_FILE": str(index)}

@@ -29,6 +29,14 @@ LOST = (
     asyncpg.TooManyConnectionsError,
 )
 
+_SETTINGS = {
+    "application_name": "deployd",
+    "jit": "off",
+    # An old transaction of ours would keep vacuum from its work. asyncpg gives up first, where it still can.
+    "statement_timeout": "65s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
 
 class Database:
     """A Postgres with deployd's schema. Use as an async context manager, or `open` and `close`."""
@@ -47,7 +55,7 @@ class Database:
                 max_size=self._size,
                 command_timeout=60,
                 max_inactive_connection_lifetime=300,
-                server_settings={"application_name": "deployd", "jit": "off"},
+                server_settings=_SETTINGS,
             )
         except LOST as error:
             raise PostgresUnavailable(
@@ -100,7 +108,7 @@ class Database:
                 self.dsn,
                 timeout=10,
                 command_timeout=60,
-                server_settings={"application_name": "deployd", "jit": "off", **settings},
+                server_settings={**_SETTINGS, **settings},
             )
         except LOST as error:
             raise lost(error) from error

@@ -32,6 +32,8 @@ SKEW = 2.0
 """Seconds by which two clocks may differ: deadlines are the database's, so more only confuses people."""
 LONG = 300.0
 """Seconds after which a transaction counts as forgotten."""
+BEHIND = 1_000_000
+"""Transactions by which a reader elsewhere may be behind."""
 SILENT = 5.0
 """Seconds of silence after which others take over from a worker."""
 
@@ -123,7 +125,7 @@ async def schema(db: Database) -> Finding:
 
 async def held_back(db: Database, longer: float = LONG) -> Finding:
     """Whether something old keeps vacuum from its work: then tables grow, and commits become slow."""
-    rows = await db.fetch("examine_held", longer)
+    rows = await db.fetch("examine_held", longer, BEHIND)
     if not rows:
         return Finding("vacuum", Level.OK, "nothing old holds vacuum back")
     first = rows[0]
@@ -132,6 +134,8 @@ async def held_back(db: Database, longer: float = LONG) -> Finding:
     remedy = "End its program, or: select pg_terminate_backend(PROCESS);"
     if first["what"] == "prepared transaction":
         remedy = f"rollback prepared '{first['who']}';"
+    elif first["what"] == "standby":
+        remedy = "End its long queries, or turn its hot_standby_feedback off."
     elif first["what"] == "replication slot":
         remedy = f"Connect its reader, or: select pg_drop_replication_slot('{first['who']}');"
     return Finding(
@@ -152,15 +156,16 @@ async def partitions(db: Database, now: datetime | None = None) -> Finding:
         return Finding(
             "partitions",
             Level.WARNING,
-            "transitions_default has rows: nothing is lost, but their months cannot have partitions",
-            "Move them: detach transitions_default, make the months' partitions, insert its rows, attach it.",
+            f"{' and '.join(used)} {'has' if len(used) == 1 else 'have'} rows: nothing is lost, but their"
+            " months cannot have partitions, and never go",
+            f"Move them: detach {used[0]}, make the months' partitions, insert its rows, attach it.",
         )
     if missing:
         return Finding(
             "partitions",
             Level.WARNING,
             f"there are no partitions: {', '.join(missing)}",
-            "Let a server run: it makes them at its start and twice a day. Its log says why it could not.",
+            "deployd maintenance partitions --run; the server's log says why it could not.",
         )
     return Finding("partitions", Level.OK, "there are partitions for this month and the next ones")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 from deployd.model.identifier import derived_id
 from deployd.store.database import Database
 
-__all__ = ["Kept", "begin", "end", "forget"]
+__all__ = ["Kept", "begin", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,3 @@ async def begin(db: Database, world_id: int, actor: str, key: str, digest: str) 
 async def end(db: Database, world_id: int, actor: str, key: str, answer: str | None) -> None:
     """Keep the answer; without one the key is free for another try."""
     await db.execute("end_request", world_id, actor, key, answer)
-
-
-async def forget(db: Database, age: timedelta) -> None:
-    """Keys that were first used longer ago than this."""
-    await db.execute("forget_requests", age)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
-from datetime import timedelta
 from uuid import UUID
 
 from deployd.errors import NotFound
 from deployd.store.database import Database
 
-__all__ = ["add", "exists", "read", "remove", "sweep"]
+__all__ = ["add", "exists", "read", "remove"]
 
 PART = 1024 * 1024
 """Bytes of a part; the last one may have fewer."""
@@ -58,8 +57,3 @@ async def read(db: Database, world_id: int, upload_id: UUID) -> AsyncIterator[by
 async def remove(db: Database, world_id: int, upload_id: UUID) -> None:
     """The upload is gone; so it may have been before."""
     await db.execute("remove_upload", world_id, upload_id)
-
-
-async def sweep(db: Database, age: timedelta) -> None:
-    """Remove all uploads of that age, of any world."""
-    await db.execute("sweep_uploads", age)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from deployd.store.database import Database
 
-__all__ = ["add", "alive_on", "beat", "bury", "cut_off", "end", "forget"]
+__all__ = ["add", "alive_on", "beat", "bury", "cut_off", "end"]
 
 
 async def add(db: Database, worker: UUID, placements: Sequence[str], host: str, pid: int) -> None:
@@ -39,8 +39,3 @@ async def cut_off(db: Database, silence: timedelta) -> int:
 async def alive_on(db: Database, host: str) -> list[tuple[UUID, int]]:
     """The workers of a host that count as alive, with their process ids."""
     return [(row["id"], row["pid"]) for row in await db.fetch("list_alive_on", host)]
-
-
-async def forget(db: Database) -> None:
-    """Drop the rows of workers dead for a day that hold nothing."""
-    await db.execute("forget_workers")

@@ -90,7 +90,11 @@ async def by_id(db: Database, world_id: int) -> World | None:
 
 async def list_all(db: Database) -> list[World]:
     """All worlds, by name, also those that have ended."""
-    return [_world(row) for row in await db.fetch("list_worlds")]
+    found = [_world(row) for row in await db.fetch("list_worlds")]
+    if len(WORLDS) > len(found):  # some are forgotten
+        for gone in WORLDS.keys() - {one.world_id for one in found}:
+            del WORLDS[gone]
+    return found
 
 
 async def head(db: Database, world_id: int) -> tuple[int, datetime]:

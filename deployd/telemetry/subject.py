@@ -39,7 +39,7 @@ ACTING: ContextVar[Callable[[], Machine] | None] = ContextVar("deployd_acting", 
 """Tells the machine that this task holds, as it is now."""
 ASKING: ContextVar[Asking | None] = ContextVar("deployd_asking", default=None)
 WORLDS: dict[int, str] = {}
-"""The names of all worlds that were ever read."""
+"""The names of all worlds, as they were last read."""
 
 
 class Subject(Protocol):

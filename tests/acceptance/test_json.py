@@ -60,6 +60,14 @@ def test_what_verbs_say_to_programs(host: Host) -> None:
     assert said(host, "token", "revoke", "ci")["revokedAt"]
     assert said(host, "can-i", "deploy")["allowed"] is True
     assert said(host, "audit", "-n", "2")
+    assert {one["name"] for one in said(host, "maintenance")} >= {"partitions", "transitions", "releases"}
+    would = said(host, "maintenance", "--dry-run")
+    assert {one["outcome"] for one in would["runs"]} == {"DONE"}
+    did = said(host, "maintenance", "partitions", "sources", "--run")
+    assert [one["summary"] for one in did["runs"]] == ["nothing to do"] * 2
+    [shown] = [one for one in said(host, "maintenance", "sweep") if one["host"] is None]
+    assert (shown["nextRunAt"] is None, shown["lastRunAt"]) == (False, None)
+    assert "partitions -" in " ".join(host.run("maintenance").split())
     url = said(host, "version")["url"]
     assert said(host, "context", "set", "here", "--server", url)["current"] is True
     assert [one["name"] for one in said(host, "context", "list")] == ["here"]

@@ -6,11 +6,13 @@ import base64
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from deployd.errors import SettingsError
+from deployd.model.retention import Retention
 from deployd.settings import Settings
 
 
@@ -50,6 +52,20 @@ def test_the_real_environment_is_read_without_an_argument(monkeypatch: pytest.Mo
     monkeypatch.setenv("DEPLOYD_PORT", "1234")
 
     assert Settings.from_environment().port == 1234
+
+
+def test_what_is_kept() -> None:
+    assert Settings.from_environment({"HOME": "/x"}).keep == Retention()
+    environ = {
+        "DEPLOYD_KEEP_TRANSITIONS": "30d",
+        "DEPLOYD_KEEP_AUDIT": "forever",
+        "DEPLOYD_KEEP_ATTEMPTS": "7",
+        "DEPLOYD_KEEP_RELEASES": "5",
+        "DEPLOYD_KEEP_SOURCES": "",
+    }
+    assert Settings.from_environment({"HOME": "/x", **environ}).keep == Retention(
+        transitions=timedelta(days=30), audit=None, attempts=timedelta(days=7), releases=5
+    )
 
 
 NAMES = ["HOME", "DATABASE_URL", "HOST", "PORT", "LOG_LEVEL", "LOG_FORMAT", "ENTRYPOINT_PORT"]
@@ -104,6 +120,9 @@ def test_a_relative_home_is_below_the_working_directory(
         ("DEPLOYD_HOST", "my host", "0.0.0.0"),
         ("DEPLOYD_LOG_LEVEL", "loud", "debug, info, warning"),
         ("DEPLOYD_LOG_FORMAT", "xml", "text, json"),
+        ("DEPLOYD_KEEP_TRANSITIONS", "6d", "from 7 on, such as 90d, or to forever"),
+        ("DEPLOYD_KEEP_AUDIT", "a year", "such as 90d"),
+        ("DEPLOYD_KEEP_RELEASES", "1", "from 2 on"),
     ],
 )
 def test_a_bad_value_is_refused_with_what_would_be_right(variable: str, value: str, right: str) -> None:

@@ -197,7 +197,10 @@ class LocalRouter:
         said = "; ".join(notes)
         if said and said != self._told.get(name):
             _log.warning("service %s: %s", record.service, said)
-        self._told[name] = said
+        if said:
+            self._told[name] = said
+        else:
+            self._told.pop(name, None)
         return notes
 
 

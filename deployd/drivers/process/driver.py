@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
@@ -29,6 +30,7 @@ from deployd.drivers.api import (
     Wait,
 )
 from deployd.drivers.process.accounts import FIRST, as_whom
+from deployd.drivers.process.clearing import clear
 from deployd.drivers.process.client import Client, Instance
 from deployd.drivers.process.config import Config, read_config
 from deployd.drivers.process.environments import Environments
@@ -171,6 +173,12 @@ class ProcessDeployer:
     async def examine(self, services: Collection[UUID]) -> Sequence[Finding]:
         """Processes that nobody knows, and the room for logs."""
         return await _blocking(lambda: examine(self.client.home, services))
+
+    async def clear(
+        self, services: Collection[UUID], age: timedelta, *, dry_run: bool = False
+    ) -> Mapping[str, int]:
+        """Folders of services that ended, with their logs, and environments that nobody has."""
+        return await _blocking(lambda: clear(self.client, self.environments, services, age, dry_run=dry_run))
 
     async def _user(self, service: ServiceRef) -> int | None:
         return await _blocking(lambda: self.client.user_of(service))

@@ -126,7 +126,7 @@ class Environments:
         progress, what = judge_task(builder), describe(environment.installs)
         if isinstance(progress, Done):
             self._complete(environment)
-            self._prune()
+            self.prune()
             return None
         if isinstance(progress, Wait):
             return Wait(progress.seconds, f"{start.service}: packages of {what} are being installed")
@@ -177,8 +177,10 @@ class Environments:
         """Remember that it was asked for now."""
         os.utime(environment.folder / "whole")
 
-    def _prune(self) -> None:
-        """Let those go that no instance has and that are not the last used ones; and failed ones."""
+    def prune(self, *, dry_run: bool = False) -> int:
+        """Let those go that no instance has and that were not used last, and failed ones; how many."""
+        if not self.folder.is_dir():
+            return 0
         starts = (read_start(one.parent) for one in self.client.home.glob("*/*/*/spec.json"))
         used = {one.environment for one in starts if one is not None}
         spare: list[tuple[float, Path]] = []
@@ -193,11 +195,12 @@ class Environments:
             if not (builder and builder.alive) and time.time() - asked > FRESH:
                 spare.append((asked if whole.exists() else 0.0, folder))
         spare.sort(reverse=True)
-        for number, (asked, folder) in enumerate(spare):
-            if number >= KEPT or not asked:
-                # At once: nobody may find half of it.
-                gone = folder.rename(folder.with_name(f"{GONE}{folder.name}.{time.monotonic_ns()}"))
-                shutil.rmtree(gone, ignore_errors=True)
+        over = [folder for number, (asked, folder) in enumerate(spare) if number >= KEPT or not asked]
+        for folder in () if dry_run else over:
+            # At once: nobody may find half of it.
+            gone = folder.rename(folder.with_name(f"{GONE}{folder.name}.{time.monotonic_ns()}"))
+            shutil.rmtree(gone, ignore_errors=True)
+        return len(over)
 
     def _pip(self) -> Path:
         """A copy of deployd's own pip that other users can read. Raises Terminal where it has none."""

@@ -42,6 +42,3 @@ where world_id = $1 and actor = $2 and key = $3 and not exists (select from take
 -- Without an answer it is free for another try.
 update idempotency_keys set answer = $4::text::jsonb, busy_until = null
 where world_id = $1 and actor = $2 and key = $3 and answer is null;
-
--- name: forget_requests
-delete from idempotency_keys where created_at < now() - $1::interval;

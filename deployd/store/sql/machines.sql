@@ -90,8 +90,10 @@ select world_id, id, kind, state, name, service_id, change_id, placement, versio
 from machines where world_id = $1 and kind = $2 and name = $3;
 
 -- name: count_ended
--- How many of this kind and name have ended: the generation of the next one.
-select count(*) from machines
+-- How many of this kind and name have ended: the generation of the next one. Those too that are forgotten.
+select count(*) + coalesce((select number from forgotten f
+                            where f.world_id = $1 and f.kind = $2 and f.name = $3), 0) as count
+from machines
 where world_id = $1 and kind = $2 and name is null and facts ->> 'name' = $3;
 
 -- name: list_kind

@@ -7,8 +7,3 @@ select content from uploads where world_id = $1 and id = $2 and number = $3;
 
 -- name: remove_upload
 delete from uploads where world_id = $1 and id = $2;
-
--- name: sweep_uploads
-delete from uploads u
-using (select distinct world_id, id from uploads where number <= 1 and created_at < now() - $1::interval) old
-where u.world_id = old.world_id and u.id = old.id;

@@ -24,7 +24,3 @@ where datname = current_database() and usename = current_user and application_na
 
 -- name: list_alive_on
 select id, pid from workers where host = $1 and died_at is null;
-
--- name: forget_workers
-delete from workers w where died_at < now() - interval '1 day'
-  and not exists (select from machines m where m.owner = w.id);

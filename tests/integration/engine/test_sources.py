@@ -6,7 +6,7 @@ import io
 import tarfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -18,7 +18,7 @@ from deployd.errors import Conflict, Forbidden, InputError, NotFound
 from deployd.model.actor import Actor, Role
 from deployd.model.facts import ChangeFacts
 from deployd.model.machine import Machine
-from deployd.store import releases, uploads
+from deployd.store import forgetting, releases, uploads
 from deployd.store.codec import decode, encode
 from deployd.store.database import Database
 from tests.house import ADA, House, house
@@ -217,7 +217,7 @@ async def test_uploads_are_swept_after_their_time(home: House) -> None:
     await home.db.pool.execute(
         "update uploads set created_at = now() - interval '25 hours' where id = $1", old
     )
-    await uploads.sweep(home.db, timedelta(days=1))
+    assert await forgetting.uploads(home.db, datetime.now(UTC) - timedelta(days=1)) == 1
     assert not await uploads.exists(home.db, home.world_id, old)
     assert await uploads.exists(home.db, home.world_id, new)
 

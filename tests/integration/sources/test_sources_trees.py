@@ -207,7 +207,8 @@ async def test_many_at_once_in_one_process(trees: Trees, app: Path, tmp_path: Pa
     made = await asyncio.gather(*(trees.checkout(taken[0]) for _ in range(4)))
     assert files(made[0]) == files(app)
     home = tmp_path / "deployd" / "sources"
-    assert sorted(one.name for one in home.iterdir()) == ["indexes", "trees", "trees.git"]
+    there = sorted(one.name for one in home.iterdir())
+    assert there == ["indexes", "trees", "trees.git", "trees.lock", "used"]
     assert [one.name for one in (home / "trees").iterdir()] == [taken[0]]
 
 

@@ -15,7 +15,7 @@ from deployd.errors import SecretsUnreadable
 from deployd.model.finding import Level
 from deployd.model.identifier import new_id
 from deployd.settings import Settings
-from deployd.store import examining, partitions, workers
+from deployd.store import ageing, examining, partitions, workers
 from deployd.store.database import Database
 from deployd.store.vault import Vault
 
@@ -116,6 +116,31 @@ async def test_partitions(database: Database) -> None:
     used = await examining.partitions(database)
     assert used.level is Level.WARNING
     assert "transitions_default has rows" in used.summary
+    await database.pool.execute(
+        "insert into audit (world_id, at, id, phase, actor, action)"
+        " values (1, '2001-01-01', gen_random_uuid(), 'asked', 'x', 'y')"
+    )
+    both = await examining.partitions(database)
+    assert both.summary.startswith("transitions_default and audit_default have rows")
+
+
+async def test_dead_rows(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await ageing.dead_rows(database)).level is Level.OK
+    off = await ageing.dead_rows(altered(database, vacuums=False))
+    assert (off.level, off.summary[:16]) == (Level.WRONG, "autovacuum is of")
+    monkeypatch.setattr(ageing, "MANY", 100)
+    worst = await ageing.dead_rows(altered(database, name="machines", dead=101, live=100, since=None))
+    assert worst.level is Level.WARNING
+    assert worst.summary.startswith("machines has 101 dead rows beside 100 living ones")
+    assert worst.summary.endswith("vacuum never came")
+    assert worst.remedy.startswith("vacuum (verbose) machines;")
+
+
+async def test_transaction_ids(database: Database) -> None:
+    assert (await ageing.transaction_ids(database)).level is Level.OK
+    old = await ageing.transaction_ids(altered(database, age=700_000_000, oldest="machines"))
+    assert (old.level, old.remedy[:32]) == (Level.WARNING, "vacuum (freeze, verbose) machine")
+    assert (await ageing.transaction_ids(altered(database, age=1_600_000_000))).level is Level.WRONG
 
 
 async def test_workers(database: Database) -> None:
@@ -141,7 +166,11 @@ async def test_the_key(database: Database) -> None:
 async def test_without_a_server(dsn: str, tmp_path: Path) -> None:
     found = await examine_without_server(Settings(tmp_path, database_url=dsn))
     assert {one.check: one.level for one in found} == dict.fromkeys(
-        ("database", "durability", "connections", "clock", "schema", "partitions", "vacuum"), Level.OK
+        (
+            *("database", "durability", "connections", "clock", "schema", "partitions", "vacuum"),
+            *("dead rows", "transactions"),
+        ),
+        Level.OK,
     )
     away = await examine_without_server(Settings(tmp_path, database_url="postgresql://127.0.0.1:1/x"))
     assert [(one.check, one.level) for one in away] == [("database", Level.WRONG)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -33,14 +34,17 @@ from deployd.engine.birth import birth
 from deployd.engine.bus import Bus
 from deployd.engine.committer import Committer
 from deployd.engine.context import Driver
+from deployd.engine.maintaining import Maintaining
 from deployd.engine.operations import Operations
 from deployd.engine.secrets import Secrets
 from deployd.errors import InputError
 from deployd.graphql.context import Api
 from deployd.model.facts import DeploymentFacts, Facts, ServiceFacts, Source
 from deployd.model.identifier import new_id
+from deployd.model.retention import Retention
 from deployd.model.spec import ServiceSpec
 from deployd.model.world import SYSTEM
+from deployd.sources.trees import Trees
 from deployd.store import machines, worlds
 from deployd.store.commit import Birth, Step
 from deployd.store.database import Database
@@ -243,7 +247,13 @@ async def serve(
     def make(name: str, config: Mapping[str, object]) -> Driver:
         return registry.create(name, config, context)
 
-    api = Api(operations, db, bus, find, Secrets(operations, Vault(db, b"k" * 32)), access, auditing, make)
+    async def drivers() -> Sequence[Driver]:
+        return [deployer]
+
+    sources = Trees(Path(tempfile.gettempdir()) / f"deployd-no-sources-{new_id()}")
+    maintaining = Maintaining(db, sources, "here", Retention(), drivers)
+    secret = Secrets(operations, Vault(db, b"k" * 32))
+    api = Api(operations, db, bus, find, secret, access, auditing, make, maintaining)
     app = application(api, trust_loopback=trust_loopback, allowed_hosts=LOOPBACK_HOSTS, tracer=tracer)
     try:
         async with (

@@ -43,7 +43,7 @@ elif point == "while it is taken over":
 elif point == "before it is whole":
     environments.write_whole = die
 elif point == "before the pruning":
-    environments.Environments._prune = die
+    environments.Environments.prune = die
 
 async def main():
     driver = create({"grace_seconds": 1}, DriverContext(Path(home), "here"))
