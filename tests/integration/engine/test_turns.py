@@ -18,6 +18,7 @@ from deployd.store.commit import Post
 from deployd.store.database import Database
 from deployd.store.strangers import Strangers
 from tests.house import ADA, House, house
+from tests.integration.engine.test_committing import blocked, locked
 
 
 async def limit(home: House, to: int | None) -> None:
@@ -174,6 +175,21 @@ async def test_ten_workers_at_once_take_no_more_than_the_limit(database: Databas
             "update machines set owner = null, turn_at = now() where id = $1", made[0].id
         )
         assert await take(home, owners[1], ["here"]) == {made[4].id}
+
+
+async def test_who_counts_waits_for_who_counted_before(database: Database, dsn: str, tmp_path: Path) -> None:
+    """What another one has taken, and not committed yet, is not free."""
+    async with house(database, tmp_path, works=False) as home:
+        await limit(home, 2)
+        await waiting_in(home, 6, None)
+        other, transaction = await locked(
+            dsn, "select take_turns($1, '{}', $2, 'main', 100)", uuid4(), home.world_id
+        )
+        counting = asyncio.create_task(take(home, uuid4(), ["here"]))
+        await blocked(database)
+        await transaction.commit()  # type: ignore[attr-defined]
+        assert await counting == set()
+        await other.close()
 
 
 async def test_who_frees_turns_cannot_keep_them_from_another_place(
