@@ -122,7 +122,8 @@ async def test_resources_are_told_and_deleted_only_when_nobody_has_them(served: 
 
 
 UPDATE = """mutation ($input: UpdateWorldInput!) { updateWorld(input: $input) { __typename
-    ... on World { name version capabilities { name driver approval limit keys config } gates { name allow ports } }
+    ... on World { name version capabilities { name driver approval limit keys config }
+      gates { name allow ports } }
     ... on Problem { code message remedy path } } }"""
 
 
