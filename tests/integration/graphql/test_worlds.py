@@ -122,7 +122,8 @@ async def test_resources_are_told_and_deleted_only_when_nobody_has_them(served: 
 
 
 UPDATE = """mutation ($input: UpdateWorldInput!) { updateWorld(input: $input) { __typename
-    ... on World { name version capabilities { name driver approval keys config } gates { name allow ports } }
+    ... on World { name version capabilities { name driver approval limit keys config }
+      gates { name allow ports } }
     ... on Problem { code message remedy path } } }"""
 
 
@@ -142,6 +143,12 @@ async def test_what_a_world_can_do_is_changed_and_checked(served: Served) -> Non
     version = made["version"]
     same = await update(served, name="local", capabilities=[main, data])
     assert same["version"] == version  # nothing changed, and nobody has to look again
+    assert [one["limit"] for one in made["capabilities"]] == [None, None]
+    limited = await update(served, name="local", capabilities=[{**main, "limit": 4}, data])
+    assert [one["limit"] for one in limited["capabilities"]] == [None, 4]
+    none = await update(served, name="local", capabilities=[{**main, "limit": 0}, data])
+    assert (none["code"], none["path"]) == ("INVALID_INPUT", ["input", "capabilities", "0", "limit"])
+    version = limited["version"]
     gated = await update(served, name="local", gates=[office], expectedVersion=version)
     assert (len(gated["capabilities"]), gated["gates"]) == (2, [office])
     late = await update(served, name="local", gates=[], expectedVersion=version)
