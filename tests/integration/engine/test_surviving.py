@@ -16,8 +16,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from deployd.drivers.api import Observation, ServiceRef
-from deployd.engine import calling, holding, lease
+from deployd.engine import holding, lease
 from deployd.engine.acts import ACTS
 from deployd.engine.bus import Bus
 from deployd.engine.lease import Lease
@@ -35,7 +34,6 @@ from deployd.store.hints import Hint
 from deployd.store.migrator import migrate
 from deployd.store.partitions import ensure_partitions
 from tests.house import ADA, House, context, house
-from tests.standin import StandinDeployer
 
 RELEASE = (MachineKind.DEPLOYMENT, "release")
 
@@ -178,33 +176,6 @@ async def test_a_hanging_act_ends_at_its_deadline(database: Database, tmp_path: 
         assert ended.facts.reason is not None
         assert ended.facts.reason.code == "DEADLINE_PASSED"
         await home.until(change.id, "failed")
-
-
-async def test_a_driver_that_hangs_holds_nothing_up(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A service that is watched over has no deadline: each call of a driver has a limit of its own."""
-    observe = StandinDeployer.observe
-
-    async def hanging(self: StandinDeployer, service: ServiceRef) -> Observation:
-        if self.folder.is_marked("mute"):
-            await asyncio.Event().wait()
-        return await observe(self, service)
-
-    monkeypatch.setattr(StandinDeployer, "observe", hanging)
-    monkeypatch.setattr(calling, "LIMIT", 0.2)
-    async with house(database, tmp_path) as home:
-        await serves(home, "ok")
-        home.folder.mark("mute")
-        service = await home.service("cart")
-        await home.committer.store(posts=(Post(home.world_id, service.id, "wake", "a"),))
-        while (reason := (await home.facts("cart")).reason) is None:
-            await asyncio.sleep(0.01)
-        assert reason.code == "RETRYABLE"
-        assert "did not answer within 0.2 seconds when it was asked to observe" in reason.summary
-        (home.folder.root / "mark-mute").unlink()
-        while (await home.facts("cart")).reason is not None:
-            await asyncio.sleep(0.01)
 
 
 def test_a_lease_ends_before_others_take_over_and_never_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
