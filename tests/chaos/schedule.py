@@ -98,7 +98,7 @@ class Schedule:
 
 
 def draw(seed: int, seconds: float) -> Schedule:
-    """The schedule of this seed: about three requests and one fault a second."""
+    """The schedule of this seed: each two seconds about six requests and three faults."""
     chance = random.Random(seed)
     asks = [
         Ask(0.0, world, "deploy", service, "ok", needs=chance.random() < 0.5)
@@ -107,7 +107,7 @@ def draw(seed: int, seconds: float) -> Schedule:
     ]
     asks += [_ask(chance, chance.uniform(0.3, seconds)) for _ in range(round(seconds * 3))]
     asks.append(Ask(chance.uniform(seconds * 0.6, seconds), "gamma", "retire world"))
-    faults = [_fault(chance, chance.uniform(0.2, seconds)) for _ in range(round(seconds))]
+    faults = [_fault(chance, chance.uniform(0.2, seconds)) for _ in range(round(seconds * 1.5))]
     return Schedule(
         seed,
         chance.randint(2, 4),

@@ -36,7 +36,7 @@ __all__ = ["Broken", "soak"]
 
 SECONDS = 8.0
 """For how long things break."""
-SETTLING = 30.0
+SETTLING = 60.0
 """Seconds in which all has to come to rest afterwards."""
 
 

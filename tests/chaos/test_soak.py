@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -23,14 +24,15 @@ def test_a_schedule_follows_from_its_seed_alone() -> None:
 
 
 @pytest.mark.parametrize("seed", [0])
-async def test_a_soak(seed: int) -> None:
-    await soak(SEED or seed, 5.0)
+async def test_a_soak(seed: int, tmp_path: Path) -> None:
+    """One with a full disk, where a small one can be mounted."""
+    await soak(SEED or seed, 5.0, kept=tmp_path)
 
 
 @pytest.mark.skipif(not WHOLE, reason="long: `make chaos` runs it")
-async def test_many_soaks() -> None:
+async def test_many_soaks(tmp_path: Path) -> None:
     """One seed after the other; a failure names its own."""
     begun, seed = time.monotonic(), SEED or int(time.time()) % 1_000_000
     while time.monotonic() - begun < MINUTES * 60:
-        await soak(seed)
+        await soak(seed, kept=tmp_path)
         seed += 1

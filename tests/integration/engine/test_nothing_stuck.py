@@ -1,4 +1,4 @@
-"""Nothing stays stuck: hanging drivers, clocks that are set back, ends that come in between."""
+"""Nothing stays stuck: hanging drivers, full disks, clocks that are set back, ends that come in between."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from deployd.engine import calling
 from deployd.engine.acts import ACTS
 from deployd.engine.birth import birth
 from deployd.engine.outcome import Outcome
+from deployd.errors import PostgresUnavailable
 from deployd.model.facts import ChangeFacts, DeploymentFacts, ResourceFacts, ServiceFacts, Source, Turn
 from deployd.model.machine import Machine
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import MachineKind
-from deployd.store import workers
-from deployd.store.commit import Post
+from deployd.store import commit, workers
+from deployd.store.commit import Batch, Post
 from deployd.store.database import Database
 from tests.house import ADA, house
 from tests.standin import StandinDeployer
@@ -84,6 +85,25 @@ async def test_a_clock_that_is_set_back_delays_nothing(
             " deadline_at < now() + interval '10 s' as deadline, updated_at <= now() as updated from machines"
         )
         assert dict(row or {}) == {"due": True, "deadline": True, "updated": True}
+
+
+async def test_a_full_disk_is_waited_for(database: Database, tmp_path: Path) -> None:
+    """Whatever is to be committed meanwhile is neither refused nor lost."""
+    async with house(database, tmp_path) as home:
+        await home.until((await home.deploy("1", cart="ok")).id, "done")
+        await database.pool.execute("""
+            create function full_disk() returns trigger language plpgsql as $$
+            begin raise exception 'could not extend file: No space left' using errcode = '53100'; end $$;
+            create trigger full_disk before update on world_heads execute function full_disk()""")
+        asked = asyncio.create_task(home.deploy("2", cart="better"))
+        born = birth(home.world_id, uuid4(), ServiceFacts("web"), "a", name="web")
+        with pytest.raises(PostgresUnavailable, match="has run out of something"):
+            async with database.pool.acquire() as connection:
+                await commit.write(connection, Batch(births=[born]))
+        assert not asked.done()
+        await database.pool.execute("drop trigger full_disk on world_heads")
+        await home.until((await asked).id, "done")
+        await home.check_whole()
 
 
 async def test_a_service_that_ends_tells_whom_it_gives_no_turn_to(database: Database, tmp_path: Path) -> None:
