@@ -30,6 +30,9 @@ end $$"""
 readers hold their times as cursors; so a head never goes back before them."""
 
 
+_FULL = "No space left on device"
+
+
 async def strike(stage: Stage, fault: Fault) -> None:
     """Bring it about, and undo it when its time is over."""
     stage.log.append(f"{fault}")
@@ -118,9 +121,33 @@ async def _disk_full(stage: Stage, fault: Fault) -> None:
     if stage.disk.refusal:
         stage.log.append(f"        no: {stage.disk.refusal}")
         return
+    said = stage.home / "postgres/postgres.log"
+    before = said.read_text(errors="replace").count(_FULL)
     stage.disk.fill()
-    await asyncio.sleep(fault.lasts)
+    try:
+        async with asyncio.timeout(fault.lasts):
+            await _use_up(stage)
+            await asyncio.sleep(fault.lasts)
+    except TimeoutError:
+        pass
     stage.disk.empty()
+    times = said.read_text(errors="replace").count(_FULL) - before
+    stage.log.append(f"        Postgres complained {times} times of a full disk")
+
+
+async def _use_up(stage: Stage) -> None:
+    """What Postgres has in reserve: pages of the tables, and the segment of its log that it writes to."""
+    try:
+        connection = await asyncpg.connect(stage.direct, timeout=5)
+        try:
+            for _ in range(3):
+                await connection.execute(
+                    "select pg_logical_emit_message(true, 'chaos', 'x'), pg_switch_wal()"
+                )
+        finally:
+            connection.terminate()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pass  # it is full
 
 
 async def _hints_lost(stage: Stage, fault: Fault) -> None:

@@ -57,7 +57,7 @@ async def soak(seed: int, seconds: float = SECONDS, *, kept: Path | None = None)
             return await _played(stage, schedule)
         except BaseException as error:
             if isinstance(error, Broken):
-                said = "\n".join(stage.log)
+                said = "\n".join(stage.log)  # in the order in which it came about
                 again = f"python -m tests.chaos.soak --seed {seed} --seconds {seconds:g}"
                 error.args = (f"{error}\n\n{schedule}\n\nwhat happened:\n{said}\n\nto run it again: {again}",)
             for replica in stage.replicas:
