@@ -136,7 +136,7 @@ async def _disk_full(stage: Stage, fault: Fault) -> None:
 
 
 async def _use_up(stage: Stage) -> None:
-    """What Postgres has in reserve: pages of the tables, and the segment of its log that it writes to."""
+    """What Postgres has in reserve: segments of its log that are there already."""
     try:
         connection = await asyncpg.connect(stage.direct, timeout=5)
         try:
