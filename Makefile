@@ -16,7 +16,7 @@ up: .venv/run ## start deployd and deploy examples/shop; ARGS="-d" and others go
 test: .venv/dev ## run the tests; ARGS go to pytest
 	@$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
 
-chaos: .venv/dev ## die at every await of every scenario: takes long
+chaos: .venv/dev ## die at every await of every scenario, then soaks for DEPLOYD_CHAOS_MINUTES (10): takes long
 	@DEPLOYD_CHAOS=whole $(BIN)/pytest -n 3 --dist worksteal tests/chaos $(ARGS)
 
 check: .venv/dev ## formatting, lint, types, imports, and that generated files are current

@@ -1,18 +1,26 @@
-"""Calls of drivers, each counted with its time and what it came to, and told to whoever makes traces."""
+"""Calls of drivers, each limited, counted with its time and what it came to, and told for traces.
+
+Invariant: no call lasts longer than `LIMIT`. Drivers are prompt by their contract; one that hangs must not
+hold up a machine in a state without a deadline, such as a service that is watched over.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from deployd.errors import DeploydError
+from deployd.errors import DeploydError, Retryable
 from deployd.telemetry.metrics import DRIVER_CALLS
 from deployd.telemetry.subject import ACTING
 from deployd.telemetry.tracing import Tracer, state_key, trace_of
 
-__all__ = ["observed"]
+__all__ = ["LIMIT", "observed"]
+
+LIMIT = 120.0
+"""Seconds after which a call that has not returned is given up; it is Retryable."""
 
 D = TypeVar("D", bound=object)
 
@@ -47,7 +55,7 @@ class _Observed:
             self._check()
             at, begun, outcome = time.time_ns(), time.monotonic_ns(), "cancelled"
             try:
-                answer = await call(*given, **named)
+                answer = await self._limited(method, call, *given, **named)
                 # Done, Wait and Failed are what drivers answer; whatever else comes is an answer as well.
                 outcome = type(answer).__name__.lower() if type(answer).__name__ in _ANSWERS else "done"
                 return answer
@@ -64,6 +72,21 @@ class _Observed:
                     self._trace(self._tracer, method, outcome, at, took)
 
         return observing
+
+    async def _limited(
+        self, method: str, call: Callable[..., Awaitable[object]], *given: object, **named: object
+    ) -> object:
+        limit = asyncio.timeout(LIMIT)
+        try:
+            async with limit:
+                return await call(*given, **named)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise Retryable(
+                f"{self._name} did not answer within {LIMIT:g} seconds when it was asked to {method}",
+                remedy="See what it waits for. It is asked again.",
+            ) from error
 
     def _trace(self, tracer: Tracer, method: str, outcome: str, at: int, took: int) -> None:
         acting = ACTING.get()

@@ -98,7 +98,7 @@ class Context:
     async def replaces(self, world_id: int, capability: str) -> Replaces | None:
         """The same, where it cannot change everything in place; else None. Without a lease: only reads."""
         driver = await self.driver_of(world_id, capability)
-        return driver if isinstance(driver, Replaces) else None
+        return await self._observed(driver, world_id, capability) if isinstance(driver, Replaces) else None
 
     async def router(self, world_id: int) -> Router | None:
         """What gives the world's services their public addresses; None where nothing does."""

@@ -96,8 +96,9 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
             asked = deployment.facts.resources
     else:
         asked = ()
-    # What only the attempt that came to nothing needs is given back.
-    posts = give_back(machine.world_id, machine.id, (one for one in asked if one not in facts.resources))
+    # What only the attempt that came to nothing needs is given back: of what it asked for, what came to be.
+    made = await machines.list_many(context.db, machine.world_id, asked)
+    posts = give_back(machine.world_id, machine.id, (one.id for one in made if one.id not in facts.resources))
     if facts.suspended:
         return Go("pause", facts=facts, posts=posts)
     return Go("withdraw" if facts.serving is None else "serve", facts=facts, posts=posts)
@@ -133,8 +134,11 @@ async def stop(context: Context, machine: Machine) -> Outcome:
     posts = wake_resources(machine, facts)  # they may rest, now that this service does
     if retiring:
         posts = give_back(machine.world_id, machine.id, facts.resources)
+        if facts.next is not None:  # it came while the retirement was but wished for; it finds it done
+            posts += (Post(machine.world_id, facts.next.deployment_id, WAKE, ENGINE),)
     facts = replace(
         forget_times(facts),
+        next=None if retiring else facts.next,
         suspended=not retiring,
         resources=() if retiring else facts.resources,
         kept=None,

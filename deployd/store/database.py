@@ -26,7 +26,7 @@ LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # connections, memory, or room on its disk: it may have them again
 )
 
 _SETTINGS = {
@@ -115,7 +115,13 @@ class Database:
 
 
 def lost(error: BaseException) -> PostgresUnavailable:
-    """The server went away, told once."""
+    """The server went away, or has run out of something, told once."""
+    if isinstance(error, asyncpg.InsufficientResourcesError):
+        return PostgresUnavailable(
+            "Postgres has run out of something",
+            remedy="Give it what it says it lacks: room on its disk, connections, memory.",
+            evidence=f"{type(error).__name__}: {error}",
+        )
     return PostgresUnavailable("Postgres does not answer", evidence=f"{type(error).__name__}: {error}")
 
 

@@ -14,11 +14,18 @@ __all__ = ["add", "alive_on", "beat", "bury", "cut_off", "end"]
 async def add(db: Database, worker: UUID, placements: Sequence[str], host: str, pid: int) -> None:
     """Register a worker under an id that is new at each start."""
     await db.execute("add_worker", worker, list(placements), host, pid)
+    await db.execute("set_back")  # it may have been while nobody was here to notice
 
 
 async def beat(db: Database, worker: UUID) -> bool:
-    """Say that it lives. False: it was declared dead, and stays so."""
-    return bool(await db.fetch("beat", worker))
+    """Say that it lives. False: it was declared dead, and stays so.
+
+    This is also where it is noticed that the database's clock was set back, and put right what follows.
+    """
+    rows = await db.fetch("beat", worker)
+    if rows and rows[0]["set_back"]:
+        await db.execute("set_back")
+    return bool(rows)
 
 
 async def end(db: Database, worker: UUID) -> None:
@@ -28,7 +35,10 @@ async def end(db: Database, worker: UUID) -> None:
 
 async def bury(db: Database, silence: timedelta) -> list[UUID]:
     """Declare dead whoever has been silent for so long."""
-    return [row["id"] for row in await db.fetch("bury", round(silence.total_seconds() * 1000))]
+    rows = await db.fetch("bury", round(silence.total_seconds() * 1000))
+    if any(row["set_back"] for row in rows):
+        await db.execute("set_back")
+    return [row["id"] for row in rows if not row["set_back"]]
 
 
 async def cut_off(db: Database, silence: timedelta) -> int:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from uuid import UUID
 
-from deployd.engine.birth import birth
-from deployd.model.facts import ChangeFacts, DeploymentFacts, ResourceFacts, ServiceFacts
-from deployd.model.identifier import derived_id
 from deployd.model.machine import Machine
-from deployd.model.spec import RolloutSpec
-from deployd.model.state import Health
-from deployd.store import machines
-from deployd.store.commit import Post
+from tests.chaos.deploy_steps import (
+    begin_approved,
+    begin_better,
+    begin_cancelled,
+    begin_planned,
+    begin_retired,
+    begin_sick,
+    begin_suspended,
+    begin_unchanged,
+    begin_woken,
+    end_approved,
+    end_better,
+    end_cancelled,
+    end_planned,
+    end_retired,
+    end_sick,
+    end_suspended,
+    end_unchanged,
+    nothing,
+    served,
+    suspended,
+)
 from tests.chaos.hold_steps import (
     begin_adopted,
     begin_held,
@@ -33,6 +45,26 @@ from tests.chaos.hold_steps import (
     scalable,
     two_releases,
 )
+from tests.chaos.object_steps import (
+    begin_deleted,
+    begin_resource,
+    begin_updated,
+    end_deleted,
+    end_resource,
+    end_updated,
+    resource,
+)
+from tests.chaos.process_steps import (
+    begin_broken,
+    begin_launch,
+    begin_mute,
+    end_broken,
+    end_launch,
+    end_mute,
+    end_retired_process,
+    end_suspended_process,
+    launched,
+)
 from tests.chaos.resource_steps import (
     begin_dropped,
     begin_ended,
@@ -47,6 +79,19 @@ from tests.chaos.resource_steps import (
     provided,
     rested,
 )
+from tests.chaos.rollout_steps import (
+    CANARY,
+    KEEPING,
+    LONG,
+    RECREATE,
+    Step,
+    begin_cancelled_canary,
+    begin_rollout,
+    begin_wilting,
+    end_rollout,
+    is_keeping,
+    is_split,
+)
 from tests.chaos.task_steps import (
     begin_before,
     begin_before_cancelled,
@@ -60,373 +105,6 @@ from tests.chaos.task_steps import (
     end_run_suspended,
     scheduled,
 )
-from tests.house import ADA, House
-
-Step = Callable[[House], Awaitable[None]]
-
-
-async def nothing(home: House) -> None:
-    """No preparation."""
-
-
-async def served(home: House) -> None:
-    """A service that serves `cart`'s first release."""
-    await home.until((await home.deploy("first", cart="ok")).id, "done")
-    await home.until((await home.service("cart")).id, "serving")
-
-
-async def deploy(home: House, run: str) -> Machine:
-    return await home.deploy("second", cart=run)
-
-
-async def deployment_of(home: House, change: Machine) -> Machine:
-    while not (made := await home.deployments(change.id)):
-        await asyncio.sleep(0.005)
-    return made[0]
-
-
-async def at_rest(home: House, service: str, state: str) -> Machine:
-    return await home.until((await home.service(service)).id, state)
-
-
-# -- begin and end
-
-
-async def begin_better(home: House) -> None:
-    await deploy(home, "better")
-
-
-async def begin_woken(home: House) -> None:
-    """Suspended, it looks only when somebody wakes it; then it is deployed."""
-    service = await home.service("cart")
-    await home.committer.store(posts=(Post(home.world_id, service.id, "wake", "person:ada"),))
-    await asyncio.sleep(0.05)
-    await begin_better(home)
-
-
-async def end_better(home: House) -> None:
-    await home.until((await deploy(home, "better")).id, "done")
-    service = await at_rest(home, "cart", "serving")
-    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.better"]
-
-
-async def begin_unchanged(home: House) -> None:
-    await deploy(home, "ok")
-
-
-async def end_unchanged(home: House) -> None:
-    change = await home.until((await deploy(home, "ok")).id, "done")
-    assert isinstance(change.facts, ChangeFacts)
-    assert (change.facts.deployments, change.facts.unaffected) == ((), ("cart",))
-    service = await at_rest(home, "cart", "serving")
-    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
-
-
-async def plan_better(home: House) -> Machine:
-    source = home.source(cart="better")
-    return await home.operations.deploy(ADA, home.world, source, key="second", dry_run=True)
-
-
-async def begin_planned(home: House) -> None:
-    await plan_better(home)
-
-
-async def end_planned(home: House) -> None:
-    change = await home.until((await plan_better(home)).id, "planned")
-    assert isinstance(change.facts, ChangeFacts)
-    assert [(one.name, str(one.action)) for one in change.facts.items] == [("cart", "roll")]
-    service = await at_rest(home, "cart", "serving")
-    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
-    assert len(await machines.list_deployments(home.db, home.world_id, service.id, 9)) == 1
-
-
-async def begin_sick(home: House) -> None:
-    await deploy(home, "sick")
-
-
-async def end_sick(home: House) -> None:
-    await home.until((await deploy(home, "sick")).id, "failed")
-    service = await at_rest(home, "cart", "serving")
-    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
-
-
-async def begin_cancelled(home: House) -> None:
-    deployment = await deployment_of(home, await deploy(home, "slow"))
-    await home.until(deployment.id, "verifying", "cancelling", "cancelled")
-    await home.operations.cancel(ADA, deployment.id)
-
-
-async def end_cancelled(home: House) -> None:
-    change = await home.until((await deploy(home, "slow")).id, "cancelled")
-    (deployment,) = await home.deployments(change.id)
-    assert deployment.state == "cancelled"
-    service = await at_rest(home, "cart", "serving")
-    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
-
-
-# -- rollouts
-
-CANARY = RolloutSpec("canary", steps=(10, 50), interval=0.05)
-LONG = RolloutSpec("canary", steps=(10,), interval=60)
-KEEPING = RolloutSpec("blue-green", keep=0.3)
-RECREATE = RolloutSpec("recreate")
-
-
-async def serving_alone(home: House, run: str) -> None:
-    service = await at_rest(home, "cart", "serving")
-    async with asyncio.timeout(20):
-        while home.running(service.id) != [f"{(await home.facts('cart')).serving}.{run}"]:
-            await asyncio.sleep(0.01)
-
-
-def begin_rollout(run: str, rollout: RolloutSpec) -> Step:
-    async def begin(home: House) -> None:
-        await home.roll_out("cart", run, rollout)
-
-    return begin
-
-
-def end_rollout(run: str, rollout: RolloutSpec, state: str, left: str) -> Step:
-    """`left` is what runs then, alone."""
-
-    async def end(home: House) -> None:
-        await home.until((await home.roll_out("cart", run, rollout)).id, state)
-        await serving_alone(home, left)
-
-    return end
-
-
-async def begin_wilting(home: House) -> None:
-    """A canary that falls ill in its first step."""
-    deployment = await split(home)
-    if deployment.state == "verifying":
-        home.folder.mark("ill")
-
-
-async def begin_cancelled_canary(home: House) -> None:
-    await home.operations.cancel(ADA, (await split(home)).id)
-
-
-async def split(home: House) -> Machine:
-    """Once requests go to two releases."""
-    deployment = await home.roll_out("cart", "wilting", LONG)
-    while is_before_split(deployment):
-        await asyncio.sleep(0.005)
-        deployment = await home.get(deployment.id)
-    return deployment
-
-
-def is_before_split(machine: Machine) -> bool:
-    return machine.state in _BEFORE and not is_split(machine)
-
-
-_BEFORE = ("queued", "fetching", "planning", "building", "provisioning", "releasing", "verifying")
-
-
-def is_split(machine: Machine) -> bool:
-    return isinstance(machine.facts, DeploymentFacts) and machine.facts.step is not None
-
-
-def is_keeping(machine: Machine) -> bool:
-    return isinstance(machine.facts, ServiceFacts) and machine.facts.kept is not None
-
-
-async def begin_suspended(home: House) -> None:
-    await home.operations.suspend(ADA, home.world, "cart")
-
-
-async def end_suspended(home: House) -> None:
-    service = await at_rest(home, "cart", "suspended")
-    assert home.running(service.id) == []
-    assert (await home.facts("cart")).health is Health.SUSPENDED
-
-
-async def suspended(home: House) -> None:
-    await served(home)
-    await begin_suspended(home)
-    await end_suspended(home)
-
-
-async def begin_retired(home: House) -> None:
-    for one in await machines.list_kind(home.db, home.world_id, home.kind.SERVICE):
-        await home.operations.retire(ADA, home.world, str(one.name))
-
-
-async def end_retired(home: House) -> None:
-    (service,) = await machines.list_kind(home.db, home.world_id, home.kind.SERVICE, all_=True)
-    await home.until(service.id, "retired")
-    assert home.running(service.id) == []
-
-
-async def begin_approved(home: House) -> None:
-    change = await deploy(home, "moody")
-    await _approve(home, change)
-    await _approve(home, await deployment_of(home, change))
-
-
-async def _approve(home: House, machine: Machine) -> None:
-    waiting = await home.until(machine.id, "awaiting_approval", *_BEYOND)
-    assert isinstance(waiting.facts, ChangeFacts | DeploymentFacts)
-    if waiting.state == "awaiting_approval":
-        try:
-            await home.operations.approve(ADA, machine.id, str(waiting.facts.plan_hash))
-        except Exception:
-            if (await home.get(machine.id)).state not in _BEYOND:
-                raise
-
-
-_BEYOND = ("applying", "done", "building", "provisioning", "releasing", "verifying", "succeeded")
-
-
-async def end_approved(home: House) -> None:
-    await home.until((await deploy(home, "moody")).id, "done")
-    service = await at_rest(home, "cart", "serving")
-    assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.moody"]
-
-
-async def begin_resource(home: House) -> None:
-    facts = ResourceFacts("db", "postgres", "infra", settings={"size": 1})
-    made = birth(home.world_id, _resource(home), facts, "person:ada", name="db")
-    await home.committer.store(births=(made,))
-
-
-async def end_resource(home: House) -> None:
-    await home.until(_resource(home), "ready")
-    assert home.running(_resource(home)) == ["begun", "object"]
-
-
-async def resource(home: House) -> None:
-    await begin_resource(home)
-    await end_resource(home)
-
-
-async def begin_updated(home: House) -> None:
-    machine = await home.get(_resource(home))
-    assert isinstance(machine.facts, ResourceFacts)
-    if machine.facts.settings != {"size": 2}:
-        post = Post(home.world_id, machine.id, "update", "person:ada", {"settings": {"size": 2}})
-        await home.committer.store(posts=(post,))
-
-
-async def end_updated(home: House) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            machine = await home.until(_resource(home), "ready")
-            assert isinstance(machine.facts, ResourceFacts)
-            if machine.facts.settings == {"size": 2}:
-                return
-            await asyncio.sleep(0.005)
-
-
-async def begin_deleted(home: House) -> None:
-    await home.committer.store(posts=(Post(home.world_id, _resource(home), "delete", "person:ada"),))
-
-
-async def end_deleted(home: House) -> None:
-    await home.until(_resource(home), "deleted")
-    assert home.running(_resource(home)) == []
-
-
-def _resource(home: House) -> UUID:
-    return derived_id(home.world_id, "resource", "db")
-
-
-# -- with real processes
-
-_PROGRAM = """\
-import os, socket, sys
-if sys.argv[1] == "broken":
-    sys.exit("I am broken")
-server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
-while True:
-    if sys.argv[1] == "mute":
-        import time; server.close(); time.sleep(60)
-    server.accept()[0].close()
-"""
-
-
-def program(home: House, version: str) -> str:
-    """A working directory whose program carries the world's name and its version on its command line."""
-    path = home.home / "program"
-    path.mkdir(exist_ok=True)
-    (path / "serve.py").write_text(_PROGRAM)
-    (path / "deployd.yaml").write_text(
-        "deployd: 1\nservice:\n  name: cart\n  port: 80\n"
-        f"  run: /usr/bin/python3 -S serve.py {version} {home.home}\n"
-    )
-    return str(path)
-
-
-def processes(home: House) -> list[str]:
-    """The versions that run, one for each process there is."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().decode().split("\0")
-        except OSError:
-            continue
-        if words[0] == "/usr/bin/python3" and str(home.home) in words:
-            found.append(words[-3])
-    return found
-
-
-def one_runs(home: House, versions: list[str]) -> None:
-    """Exactly these run; else what is seen instead."""
-    seen = processes(home)
-    assert seen == versions, f"{seen} run, not {versions}"
-
-
-async def launch(home: House, version: str) -> Machine:
-    return await home.operations.deploy(ADA, home.world, program(home, version), key=version)
-
-
-async def launched(home: House) -> None:
-    await home.until((await launch(home, "one")).id, "done")
-    await at_rest(home, "cart", "serving")
-    one_runs(home, ["one"])
-
-
-async def begin_launch(home: House) -> None:
-    await launch(home, "two")
-
-
-async def end_launch(home: House) -> None:
-    await home.until((await launch(home, "two")).id, "done")
-    await at_rest(home, "cart", "serving")
-    one_runs(home, ["two"])
-
-
-async def begin_broken(home: House) -> None:
-    await launch(home, "broken")
-
-
-async def end_broken(home: House) -> None:
-    await home.until((await launch(home, "broken")).id, "failed")
-    await at_rest(home, "cart", "serving")
-    one_runs(home, ["one"])
-
-
-async def begin_mute(home: House) -> None:
-    deployment = await deployment_of(home, await launch(home, "mute"))
-    await home.until(deployment.id, "verifying", "cancelling", "cancelled")
-    await home.operations.cancel(ADA, deployment.id)
-
-
-async def end_mute(home: House) -> None:
-    await home.until((await launch(home, "mute")).id, "cancelled")
-    await at_rest(home, "cart", "serving")
-    one_runs(home, ["one"])
-
-
-async def end_suspended_process(home: House) -> None:
-    await at_rest(home, "cart", "suspended")
-    one_runs(home, [])
-
-
-async def end_retired_process(home: House) -> None:
-    (service,) = await machines.list_kind(home.db, home.world_id, home.kind.SERVICE, all_=True)
-    await home.until(service.id, "retired")
-    one_runs(home, [])
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ from deployd.machines import TABLES
 from deployd.model.world import Capability
 from deployd.store import machines, worlds
 from deployd.store.database import Database
-from tests.chaos.scenarios import SCENARIOS, processes
+from tests.chaos.process_steps import processes
+from tests.chaos.scenarios import SCENARIOS
 from tests.house import ADA, House, house
 
 ROOT = Path(__file__).parents[2]

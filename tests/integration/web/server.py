@@ -223,6 +223,7 @@ async def serve(
     driver: Deployer | None = None,
     hints: bool = True,
     tracer: Tracer | None = None,
+    world: str = "local",
 ) -> AsyncIterator[Served]:
     """`hints` False: nobody is ever told of a commit."""
     bus = Bus(db)
@@ -233,8 +234,8 @@ async def serve(
     async def find(world_id: int, capability: str) -> Deployer:
         return deployer
 
-    world = await worlds.get(db, "local")
-    assert world is not None
+    place = await worlds.get(db, world)
+    assert place is not None
     operations = Operations(db, committer, "here")
     await worlds.add(db, SYSTEM, {})
     system = await worlds.get(db, SYSTEM)
@@ -261,7 +262,7 @@ async def serve(
             await start(app, "127.0.0.1", 0) as running,
             aiohttp.ClientSession() as session,
         ):
-            yield Served(running, api, committer, db, session, world.world_id)
+            yield Served(running, api, committer, db, session, place.world_id)
     finally:
         committer.stop()
         await running_committer
