@@ -5,8 +5,9 @@ by deployd's committer: a bare aiohttp server that sends one text to everybody, 
 and PostGraphile 5. The subscribers are all in one further process, whose share of a core is told: where it
 comes near to 1, it is the client that is measured.
 
-A message is one transition that one subscriber received; frames may carry several. The time of a message runs
-from the transition's own, which the commit's statement notes before it is durable.
+A message is one transition that one subscriber received. A frame carries several where they were committed
+while the one before was being sent: so a server that is behind spends less per message, and not per frame.
+The time of a message runs from the transition's own, which the commit's statement notes before it is durable.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class Serving:
     path: str
     document: str | None
     token: str = ""
+    begins: bool = False
+    """Whether a subscription begins with an event that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,14 @@ class Found:
     """Of what was committed and should have come, each once: at most 1."""
     wrong: int
     """Messages that came twice, or for which one before was missing."""
+    closed: int
+    """Connections that the server closed."""
     p50: float
     p99: float
     cpu: float
     """Microseconds of the server's processor time per message."""
+    per_frame: float
+    """The same per frame."""
     server: float
     """Cores that the server used while it was committed."""
     client: float
@@ -94,7 +101,9 @@ Serve = Callable[[Server, Path, str], AbstractAsyncContextManager[Serving]]
 async def _deployd(server: Server, home: Path, dsn: str) -> AsyncIterator[Serving]:
     async with serving(home, DATABASE_URL=dsn, ENTRYPOINT_PORT="0", LOG_LEVEL="warning") as running:
         port = int(json.loads((home / "server.json").read_text())["url"].rpartition(":")[2])
-        yield Serving(running.pid, port, "/graphql", OUR_DOCUMENT, (home / "token").read_text().strip())
+        yield Serving(
+            running.pid, port, "/graphql", OUR_DOCUMENT, (home / "token").read_text().strip(), begins=True
+        )
 
 
 async def _prepare(dsn: str) -> None:
@@ -152,7 +161,7 @@ class _Clients:
 async def _clients(one: Serving) -> AsyncIterator[_Clients]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.peers.subscribers", str(one.port), one.path, one.document or "-"),
-        env={**os.environ, "TOKEN": one.token},
+        env={**os.environ, "TOKEN": one.token, "BEGINS": "1" if one.begins else ""},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -197,16 +206,19 @@ async def _measure(one: Serving, dsn: str, subscribers: int, seconds: float) -> 
         result = await clients.ask(until=last, patience=PATIENCE)
         took, cpu = time.monotonic() - began, spent([one.pid]) - cpu
     delivered = result["delivered"] - warmed["delivered"]
+    frames = result["frames"] - warmed["frames"]
     client = (result["cpu"] - connected["cpu"]) / took
     return Found(
         delivered=delivered / (subscribers * (last - first + 1)),
         wrong=result["twice"] + result["gaps"],
+        closed=result["closed"],
         p50=result["p50"],
         p99=result["p99"],
         cpu=cpu / max(1, delivered) * 1e6,
+        per_frame=cpu / max(1, frames) * 1e6,
         server=cpu / took,
         client=client,
-        frames=(result["frames"] - warmed["frames"]) / max(1, delivered),
+        frames=frames / max(1, delivered),
         memory=memory,
     )
 
@@ -218,7 +230,8 @@ async def measure(options: Options) -> dict[int, dict[str, list[Found]]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     seconds = SECONDS_QUICK if options.quick else SECONDS
     sizes = options.own.subscribers or (SIZES_QUICK if options.quick else SIZES)
-    subjects = {name: one for name, one in _subjects().items() if options.own.only in (None, name, OURS)}
+    only = options.own.only
+    subjects = {name: one for name, one in _subjects().items() if only is None or name in (OURS, only)}
     found: dict[int, dict[str, list[Found]]] = {size: {name: [] for name in subjects} for size in sizes}
     async with postgres() as server:
         for number in range(1, options.rounds + 1):
@@ -237,9 +250,9 @@ async def measure(options: Options) -> dict[int, dict[str, list[Found]]]:
 
 def _words(one: Found) -> str:
     return (
-        f"{one.delivered:.1%} delivered, {one.wrong} wrong, p99 {one.p99 * 1000:.1f} ms, "
-        f"{one.cpu:.2f} µs a message, {one.memory:.1f} KiB each, server {one.server:.2f} and "
-        f"client {one.client:.2f} cores"
+        f"{one.delivered:.1%} delivered, {one.wrong} wrong, {one.closed} closed, "
+        f"p99 {one.p99 * 1000:.1f} ms, {one.cpu:.2f} µs a message, {one.per_frame:.2f} a frame, "
+        f"{one.memory:.1f} KiB each, server {one.server:.2f} and client {one.client:.2f} cores"
     )
 
 
@@ -258,6 +271,7 @@ def results(found: dict[int, dict[str, list[Found]]]) -> list[Result]:
             ("delivered, each once and in order", "of all", "delivered"),
             ("commit to subscriber, 99th percentile", "s", "p99"),
             ("server's processor time per message", "µs", "cpu"),
+            ("server's processor time per frame", "µs", "per_frame"),
             ("server's memory per subscriber", "KiB", "memory"),
         )
     ]
@@ -265,7 +279,7 @@ def results(found: dict[int, dict[str, list[Found]]]) -> list[Result]:
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--subscribers", type=int, nargs="+", metavar="N", help="how many (1000 and 5000)")
-    parser.add_argument("--only", metavar="PEER", help="deployd and this one")
+    parser.add_argument("--only", metavar="PEER", help="deployd and this one, or deployd alone")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -288,6 +302,7 @@ def main(argv: list[str] | None = None) -> None:
                 middle(rounds, "p50", 1, 1000),
                 middle(rounds, "p99", 1, 1000),
                 middle(rounds, "cpu", 2),
+                middle(rounds, "per_frame", 2),
                 middle(rounds, "frames", 2),
                 middle(rounds, "memory", 1),
                 middle(rounds, "server", 2),
@@ -298,7 +313,7 @@ def main(argv: list[str] | None = None) -> None:
         print_table(
             f"{size:,} subscribers, {RATE:.0f} transitions a second; rounds: {options.rounds}, medians",
             (
-                *("", "% came", "wrong", "p50 ms", "p99 ms", "µs a message", "frames a message"),
+                *("", "% came", "wrong", "p50 ms", "p99 ms", "µs a message", "a frame", "frames a message"),
                 *("KiB each", "server cores", "client cores"),
             ),
             rows,

@@ -48,7 +48,8 @@ class Piece:
 class Clients:
     """All of them."""
 
-    def __init__(self, port: int, path: str, document: str | None, token: str) -> None:
+    def __init__(self, port: int, path: str, document: str | None, token: str, begins: bool) -> None:
+        self._begins = begins
         self._authorization = f"Authorization: Bearer {token}\r\n" if token else ""
         self._port, self._path, self._document = port, path, document
         self._poll = select.epoll()
@@ -66,6 +67,7 @@ class Clients:
             opened = [self._open() for _ in range(first, min(first + OPENING, count))]
             for one in opened:
                 self._follow(one)
+            self.turn(0)  # those that are there are pinged meanwhile
 
     def _open(self) -> socket.socket:
         one = socket.create_connection(("127.0.0.1", self._port), timeout=_PATIENCE)
@@ -90,7 +92,9 @@ class Clients:
                 rest += _more(one)
             payload = {"query": self._document}
             one.sendall(_frame({"id": "1", "type": "subscribe", "payload": payload}))
-            rest = b""
+            rest = _after_first(rest)
+            while self._begins and b'"next"' not in rest:
+                rest += _more(one)
         one.setblocking(False)
         number = one.fileno()
         self._sockets[number] = one
@@ -196,6 +200,11 @@ def _more(one: socket.socket) -> bytes:
     return found
 
 
+def _after_first(data: bytes) -> bytes:
+    """What follows the first frame, a short one."""
+    return data[2 + data[1] :]
+
+
 def _frame(message: object) -> bytes:
     """Masked, as a client's have to be, with a mask of zeros."""
     text = json.dumps(message).encode()
@@ -250,10 +259,11 @@ def _transitions(found: object) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Arguments: port, path, document (`-` where the server speaks no GraphQL); the token is in TOKEN."""
+    """Arguments: port, path, document (`-`: it speaks no GraphQL); TOKEN and BEGINS are variables."""
     port, path, document = sys.argv[1:]
     token = os.environ.get("TOKEN", "")
-    clients = Clients(int(port), path, None if document == "-" else document, token)
+    begins = bool(os.environ.get("BEGINS"))
+    clients = Clients(int(port), path, None if document == "-" else document, token, begins)
     told = select.epoll()
     told.register(0, select.EPOLLIN)
     while True:

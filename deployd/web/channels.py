@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from aiohttp import web
+
 from deployd.graphql.context import Api
 from deployd.graphql.cursor import Cursor
 from deployd.graphql.leg import Leg
@@ -22,7 +24,7 @@ class Channels:
         self._api = api
         self._open: dict[tuple[Key, int], Channel] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lingering: set[asyncio.Transport] = set()
+        self._lingering: set[web.RequestHandler] = set()
 
     @property
     def revocations(self) -> int:
@@ -60,21 +62,26 @@ class Channels:
     def _forget(self, place: tuple[Key, int]) -> None:
         self._open.pop(place, None)
 
-    def linger(self, transport: asyncio.Transport, seconds: float) -> None:
+    def linger(self, connection: web.RequestHandler, seconds: float) -> None:
         """Leave it so long to take what was written to it, and then break it off."""
 
         def give_up() -> None:
-            self._lingering.discard(transport)
-            transport.abort()
+            self._lingering.discard(connection)
+            _abort(connection)
 
-        self._lingering.add(transport)
+        self._lingering.add(connection)
         asyncio.get_running_loop().call_later(seconds, give_up)
 
     async def close(self) -> None:
         """Break off who lingers, and wait until all have ended."""
-        for transport in self._lingering:
-            transport.abort()
+        for connection in self._lingering:
+            _abort(connection)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _abort(connection: web.RequestHandler) -> None:
+    if connection.transport is not None:  # else it has ended by itself
+        connection.transport.abort()

@@ -225,8 +225,7 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
             self._cutting = asyncio.create_task(
                 self.ws.close(code=TOO_SLOW, message=b"too slow: resume after the last cursor", drain=False)
             )
-            if self.request.transport is not None:
-                self._channels.linger(self.request.transport, LINGER)
+            self._channels.linger(self.request.protocol, LINGER)
 
     async def cleanup_operation(self, operation_id: str) -> None:
         """It is not wanted any more."""
