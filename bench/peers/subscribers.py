@@ -65,8 +65,12 @@ class Clients:
         """Open so many more, and subscribe by each."""
         for first in range(0, count, OPENING):
             opened = [self._open() for _ in range(first, min(first + OPENING, count))]
-            for one in opened:
-                self._follow(one)
+            rests = [
+                self._introduce(one) for one in opened
+            ]  # at once: a server waits for it for seconds only
+            rests = [self._subscribe(one, rest) for one, rest in zip(opened, rests, strict=True)]
+            for one, rest in zip(opened, rests, strict=True):
+                self._follow(one, rest)
             self.turn(0)  # those that are there are pinged meanwhile
 
     def _open(self) -> socket.socket:
@@ -79,7 +83,7 @@ class Clients:
         )
         return one
 
-    def _follow(self, one: socket.socket) -> None:
+    def _introduce(self, one: socket.socket) -> bytes:
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += _more(one)
@@ -88,13 +92,19 @@ class Clients:
             raise SystemExit(f"no websocket: {head!r}")
         if self._document is not None:
             one.sendall(_frame({"type": "connection_init"}))
-            while b"connection_ack" not in rest:
-                rest += _more(one)
-            payload = {"query": self._document}
-            one.sendall(_frame({"id": "1", "type": "subscribe", "payload": payload}))
-            rest = _after_first(rest)
-            while self._begins and b'"next"' not in rest:
-                rest += _more(one)
+        return rest
+
+    def _subscribe(self, one: socket.socket, rest: bytes) -> bytes:
+        if self._document is None:
+            return rest
+        while b"connection_ack" not in rest:
+            rest += _more(one)
+        one.sendall(_frame({"id": "1", "type": "subscribe", "payload": {"query": self._document}}))
+        return _after_first(rest)
+
+    def _follow(self, one: socket.socket, rest: bytes) -> None:
+        while self._begins and b'"next"' not in rest:
+            rest += _more(one)
         one.setblocking(False)
         number = one.fileno()
         self._sockets[number] = one

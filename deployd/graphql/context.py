@@ -84,11 +84,17 @@ class Context:
         self.api = api
         self.actor = actor
         self.reauthenticate = reauthenticate
-        self.loaders = Loaders(api.db)
+        self._loaders: Loaders | None = None
         self.connection_params: dict[str, object] | None = None
         """The payload of a websocket's `connection_init`."""
         self.leg: Leg | None = None
         """Of a subscription that is told by several executions: which of them this is for."""
+
+    @property
+    def loaders(self) -> Loaders:
+        """Made by whoever needs them first: a connection that only listens does without."""
+        self._loaders = self._loaders or Loaders(self.api.db)
+        return self._loaders
 
     @property
     def operations(self) -> Operations:

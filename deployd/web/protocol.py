@@ -110,6 +110,8 @@ class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if isinstance(valid, _Subscribe) and self.connection_acknowledged:
                 await self._authenticate_again()
             await super().handle_message(message)
+            if self.connection_acknowledged:
+                self.connection_init_timeout_task = None  # what it was is not kept as long as the connection
         except Unauthenticated:
             await self.websocket.close(code=4403, reason="Forbidden")
         except PostgresUnavailable as error:  # who it is cannot be known just now
