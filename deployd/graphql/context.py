@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import strawberry
 
@@ -23,6 +24,7 @@ from deployd.engine.restraint import Restraint
 from deployd.engine.scaling import Scaling
 from deployd.engine.secrets import Secrets
 from deployd.engine.worlds import Worlds
+from deployd.graphql.leg import Leg
 from deployd.graphql.loaders import Loaders
 from deployd.model.actor import Actor
 from deployd.store.database import Database
@@ -84,14 +86,28 @@ class Context:
         self.api = api
         self.actor = actor
         self.reauthenticate = reauthenticate
-        self.loaders = Loaders(api.db)
+        self._loaders: Loaders | None = None
         self.connection_params: dict[str, object] | None = None
         """The payload of a websocket's `connection_init`."""
+        self.leg: Leg | None = None
+        """Of a subscription that is told by several executions: which of them this is for."""
+
+    @property
+    def loaders(self) -> Loaders:
+        """Made by whoever needs them first: a connection that only listens does without."""
+        self._loaders = self._loaders or Loaders(self.api.db)
+        return self._loaders
 
     @property
     def operations(self) -> Operations:
         """What can be asked."""
         return self.api.operations
+
+    def on(self, leg: Leg) -> Self:
+        """The same caller, for one execution of several."""
+        part = copy.copy(self)
+        part.leg = leg
+        return part
 
     def watch_permission(self, world: str) -> Callable[[], Awaitable[None]]:
         """A check for loops that live long: whether who calls may look at this world.
@@ -99,8 +115,12 @@ class Context:
         It looks anew at who that is when a token was revoked, and every 30 seconds; it raises
         Unauthenticated or Forbidden once the caller may not look any more.
         """
+        if self.leg is not None and self.leg.permission is not None:
+            return self.leg.permission
         bus = self.api.bus
         checked, revocations = asyncio.get_running_loop().time(), bus.revocations
+        if self.leg is not None and self.leg.start is not None:
+            checked = float("-inf")  # it may be here since its token does not count any more
 
         async def check() -> None:
             nonlocal checked, revocations

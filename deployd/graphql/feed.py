@@ -69,11 +69,14 @@ async def hinted(bus: Bus, world_id: int) -> AsyncIterator[Wait]:
         stop()
 
 
-async def follow(context: Context, world: World, look: Look[T]) -> AsyncGenerator[T, None]:
+async def follow(
+    context: Context, world: World, look: Look[T], *, waits: bool = True
+) -> AsyncGenerator[T, None]:
     """What `look` finds, looking again at each hint of the world, for as long as the caller may.
 
-    A database that is away for less than half a minute only delays it. Raises PostgresUnavailable
-    after that, Unauthenticated and Forbidden when the permission ends.
+    Unless it `waits`, it ends once there is nothing more right now. A database that is away for less than
+    half a minute only delays it. Raises PostgresUnavailable after that, Unauthenticated and Forbidden when
+    the permission ends.
     """
     may = context.watch_permission(world.name)
     clock = asyncio.get_running_loop().time
@@ -93,4 +96,6 @@ async def follow(context: Context, world: World, look: Look[T]) -> AsyncGenerato
             if found is not None:
                 yield found
             if not more:
+                if not waits:
+                    return
                 await wait()

@@ -15,6 +15,7 @@ from deployd.graphql.cursor import Cursor
 from deployd.graphql.deployments import Deployment, DeploymentEvent, DeploymentId, is_final
 from deployd.graphql.feed import BATCH, check_cursor, follow
 from deployd.graphql.fields import resolved, subscription
+from deployd.graphql.leg import Leg
 from deployd.graphql.problem import parse_id, take
 from deployd.graphql.scalars import CursorText
 from deployd.graphql.transitions import After, Transition, TransitionBatch, WorldName
@@ -124,31 +125,41 @@ class TransitionSubscription:
         self, info: Info, world: WorldName, after: After = None
     ) -> AsyncGenerator[Transitions, None]:
         context = info.context
-        db = context.api.db
+        db, leg = context.api.db, context.leg or Leg()
         place = await context.operations.world(context.actor, world)
-        seq, at = await worlds.head(db, place.world_id)
-        if after is None:
-            cursor = Cursor(place.world_id, seq, at)
-            yield TransitionBatch.of((), cursor)
+        if leg.start is not None:
+            cursor = leg.start
         else:
-            cursor = check_cursor(Cursor.decode(after, place.world_id), seq)
+            seq, at = await worlds.head(db, place.world_id)
+            if after is None:
+                cursor = leg.position = Cursor(place.world_id, seq, at)
+                yield TransitionBatch.of((), cursor)
+            else:
+                cursor = check_cursor(Cursor.decode(after, place.world_id), seq)
 
         async def look() -> tuple[TransitionBatch | CursorExpired | None, bool]:
             nonlocal cursor
-            page = await transitions.read_page(db, place.world_id, cursor.seq, cursor.at, BATCH)
+            if not (room := leg.room(cursor, BATCH)):
+                return None, False
+            page = await transitions.read_page(db, place.world_id, cursor.seq, cursor.at, room)
             if cursor.seq < page.horizon:  # from the start, or since it reads so slowly
                 expired, cursor = await _expired(context, place)
                 return expired, True
             found = page.transitions
+            more = leg.read(len(found), room)
             if not found:
                 return None, False
             cursor = Cursor.behind(found[-1])
-            return TransitionBatch.of(found, cursor), len(found) == BATCH
+            return TransitionBatch.of(found, cursor), more
 
-        batches: AsyncGenerator[TransitionBatch | CursorExpired, None] = follow(context, place, look)
+        batches: AsyncGenerator[TransitionBatch | CursorExpired, None] = follow(
+            context, place, look, waits=leg.until is None
+        )
         async with aclosing(batches):
             async for batch in batches:
+                leg.position = cursor
                 yield batch
+        leg.position, leg.caught_up = cursor, True
 
 
 @strawberry.type

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from graphql import FieldNode, OperationDefinitionNode
+from graphql import FieldNode, GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 
 from deployd.errors import DeploydError
 from deployd.telemetry.metrics import OPERATIONS
 from deployd.telemetry.subject import ASKING
 
-__all__ = ["Observing"]
+__all__ = ["Observing", "outcome_of"]
 
 _INVALID = "invalid"
 """The field of what was refused before it began: names that callers choose are no labels."""
@@ -28,10 +28,14 @@ class Observing(SchemaExtension):
         try:
             yield
         finally:
-            kind, fields = self._fields()
-            outcome = self._outcome()
-            for field in fields:
-                OPERATIONS.observe(time.monotonic() - begun, kind, field, outcome)
+            leg = getattr(self.execution_context.context, "leg", None)
+            if leg is not None:
+                begun = leg.began
+            if leg is None or leg.counted:
+                kind, fields = self._fields()
+                outcome = outcome_of(self._errors())
+                for field in fields:
+                    OPERATIONS.observe(time.monotonic() - begun, kind, field, outcome)
 
     def on_execute(self) -> Iterator[None]:
         """The document is valid: its names are those of the schema."""
@@ -56,13 +60,16 @@ class Observing(SchemaExtension):
                 return one.operation.value, sorted(names) or ["fragment"]
         return _INVALID, [_INVALID]
 
-    def _outcome(self) -> str:
-        """`ok`, or the code of the first error."""
+    def _errors(self) -> Sequence[GraphQLError]:
         result = self.execution_context.result
-        errors = getattr(result, "errors", None) or self.execution_context.pre_execution_errors
-        if not errors:
-            return "ok"
-        cause = errors[0].original_error
-        if isinstance(cause, DeploydError):
-            return cause.code
-        return "BAD_REQUEST" if cause is None else "INTERNAL"
+        return getattr(result, "errors", None) or self.execution_context.pre_execution_errors or ()
+
+
+def outcome_of(errors: Sequence[GraphQLError]) -> str:
+    """`ok`, or the code of the first error."""
+    if not errors:
+        return "ok"
+    cause = errors[0].original_error
+    if isinstance(cause, DeploydError):
+        return cause.code
+    return "BAD_REQUEST" if cause is None else "INTERNAL"

@@ -52,4 +52,9 @@ def application(
         await view.close()
 
     app.on_shutdown.append(stop)
+
+    async def end(_: web.Application) -> None:
+        await view.channels.close()
+
+    app.on_cleanup.append(end)
     return app

@@ -2,8 +2,9 @@
 
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 
-Each result is a `next`, and `complete` says that the operation has ended. When the server stops, the answer
-ends without it: its client would take it for the end, rather than connect anew and read on from its cursor.
+Each result is a `next`, and `complete` says that the operation has ended. When the server stops, or the
+client takes too little, the answer ends without it: its client would take it for the end, rather than
+connect anew and read on from its cursor.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import AsyncGenerator
 from aiohttp import web
 
 from deployd.web.operation import Media
+from deployd.web.subscriber import TooSlow
 
 __all__ = ["HEARTBEAT", "PATIENCE", "stream"]
 
@@ -56,8 +58,8 @@ async def stream(
             else:
                 await _write(request, response, b":\n\n")
             spoken = clock()
-    except (ConnectionError, TimeoutError):
-        pass  # it has gone away, or takes nothing
+    except (ConnectionError, TimeoutError, TooSlow):
+        pass  # it has gone away, or takes nothing, or too little
     finally:
         running = [one for one in (coming, stop) if one is not None]
         for one in running:

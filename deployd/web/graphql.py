@@ -27,14 +27,17 @@ from strawberry.types.unset import UNSET, UnsetType
 from deployd.errors import Unauthenticated
 from deployd.graphql.context import Api, Context
 from deployd.graphql.schema import SCHEMA
+from deployd.graphql.sharing import shareable
 from deployd.model.actor import Actor
 from deployd.web.authentication import Authentication
+from deployd.web.channels import Channels
 from deployd.web.events import stream
 from deployd.web.guard import LARGEST, is_unforgeable
 from deployd.web.operation import Media, media, read
 from deployd.web.playground import page
 from deployd.web.problem import Refused, answer
 from deployd.web.protocol import OPERATIONS, TransportHandler
+from deployd.web.subscriber import follow
 
 __all__ = ["View"]
 
@@ -70,6 +73,7 @@ class View(GraphQLView[Context, None]):
         self._api = api
         self._authentication = authentication
         self._refused = refused
+        self.channels = Channels(api)
         self._stopping = asyncio.Event()
         self._sockets: weakref.WeakSet[web.WebSocketResponse] = weakref.WeakSet()
 
@@ -102,6 +106,7 @@ class View(GraphQLView[Context, None]):
     async def _answer(
         self, request: web.Request, wanted: Media, allowed: frozenset[OperationType]
     ) -> web.StreamResponse:
+        revocations = self.channels.revocations
         context = await self.get_context(request, web.Response())
         operation = await read(request)
         given: _Given = {
@@ -110,6 +115,9 @@ class View(GraphQLView[Context, None]):
             "context_value": context,
         }
         if wanted is Media.EVENTS:
+            if (shape := shareable(operation.query, operation.operation_name)) is not None:
+                events = follow(self.channels, shape, operation, context, revocations, allowed, _bodies)
+                return await stream(request, events, self._stopping)
             results = await self.schema.stream(operation.query, **given, allowed_operation_types=allowed)
             return await stream(request, _bodies(results), self._stopping)
         try:

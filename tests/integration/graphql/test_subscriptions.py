@@ -123,9 +123,11 @@ async def test_who_leaves_is_forgotten(served: Served) -> None:
         for name in "abc":
             await ws.subscribe(FOLLOW, id=name)
             await batch(ws)
-        assert len(listeners) == 3
-        await ws.send(type="complete", id="a")
-        await until(lambda: len(listeners) == 2)
+        await until(lambda: len(listeners) == 1)  # one listens for all who asked for the same
+        for name in "ab":
+            await ws.send(type="complete", id=name)
+        await born(served, 1)
+        assert (await ws.receive())["id"] == "c"
     await until(lambda: not listeners)
     assert served.db.pool.get_idle_size() == served.db.pool.get_size()
 

@@ -1,0 +1,55 @@
+"""Transitions at a steady pace, by deployd's own committer, each told by a hint after its commit.
+
+In a process of its own, beside whoever is measured. `python -m bench.peers.committing DSN RATE SECONDS`
+prints the first and the last `seq` that it wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime
+
+from deployd.engine.birth import birth
+from deployd.engine.bus import Bus
+from deployd.engine.committer import Committer
+from deployd.model.facts import DeploymentFacts, Source
+from deployd.model.identifier import new_id
+from deployd.model.spec import ServiceSpec
+from deployd.store import worlds
+from deployd.store.database import Database
+
+WORLD = "local"
+
+
+async def _commit(dsn: str, rate: float, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    async with Database(dsn, size=4) as db:
+        world = await worlds.get(db, WORLD)
+        assert world is not None, "the bench has made it"
+        bus = Bus(db)
+        committer = Committer(db, bus.committed)
+        running = asyncio.create_task(committer.run())
+        facts = DeploymentFacts(
+            "bench", datetime.now(UTC), "bench", ServiceSpec("bench"), Source("/nonexistent")
+        )
+        try:
+            async with bus.running():
+                before, _ = await worlds.head(db, world.world_id)
+                began = loop.time()
+                for number in range(round(rate * seconds)):
+                    await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
+                    # Of a placement that nobody has: nobody acts on it.
+                    one = birth(world.world_id, new_id(), facts, "bench", placement="nowhere")
+                    await committer.store(births=(one,))
+                last, _ = await worlds.head(db, world.world_id)
+                await asyncio.sleep(0.05)  # the last hint
+        finally:
+            committer.stop()
+            await running
+    print(json.dumps({"first": before + 1, "last": last}), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(_commit(sys.argv[1], float(sys.argv[2]), float(sys.argv[3])))
