@@ -53,7 +53,7 @@ lock: ## resolve requirements/ anew; needs uv
 	@tools/lock
 
 clean: ## remove .venv and what tools have cached
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist tests/conformance/node_modules
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist tests/conformance/node_modules bench/peers/npm/node_modules
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp says that .venv has what its lock file names; a second `make` runs no pip.
