@@ -17,7 +17,7 @@ from deployd.store import expected, pages, reads
 from deployd.store.database import Database
 from deployd.store.expected import Expected, Like
 from deployd.store.pages import Moment, Which
-from deployd.store.reads import Key
+from deployd.store.reads import Key, Tally
 
 __all__ = ["Loader", "Loaders"]
 
@@ -76,6 +76,7 @@ class Loaders:
         self.newest_releases = _page(db, pages.releases)
         self.world_releases: Loader[tuple[int, tuple[Moment, int]], list[Release]]
         self.world_releases = _page(db, pages.world_releases)
+        self.tallies: Loader[int, list[Tally] | None] = _one(db, reads.tallies, None)
         self.expected: Loader[Like, Expected | None] = _one(db, expected.read, None)
 
 
