@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import entrypoint, idle, overhead, saving, transitions
+from bench import entrypoint, idle, overhead, reads, saving, transitions
 
-for bench in (transitions, idle, overhead, saving, entrypoint):
+for bench in (transitions, reads, idle, overhead, saving, entrypoint):
     bench.main()
