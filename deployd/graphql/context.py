@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import strawberry
@@ -22,9 +22,12 @@ from deployd.engine.restraint import Restraint
 from deployd.engine.scaling import Scaling
 from deployd.engine.secrets import Secrets
 from deployd.engine.worlds import Worlds
+from deployd.graphql.kept import Kept
 from deployd.graphql.loaders import Loaders
 from deployd.model.actor import Actor
+from deployd.model.release import Release
 from deployd.store.database import Database
+from deployd.store.reads import Key
 
 __all__ = ["Api", "Context", "Info", "Reauthenticate"]
 
@@ -48,6 +51,8 @@ class Api:
     auditing: Auditing
     driver: MakeDriver
     """The driver behind a configuration, one for each."""
+    releases: Kept[Key, Release] = field(default_factory=Kept)
+    """Those that were looked at last: they never change."""
 
     @property
     def worlds(self) -> Worlds:
@@ -82,7 +87,7 @@ class Context:
         self.api = api
         self.actor = actor
         self.reauthenticate = reauthenticate
-        self.loaders = Loaders(api.db)
+        self.loaders = Loaders(api.db, api.releases)
         self.connection_params: dict[str, object] | None = None
         """The payload of a websocket's `connection_init`."""
 

@@ -63,7 +63,12 @@ class Limits(SchemaExtension):
             self.documents.add(context.query, document)
         operation = get_operation_ast(document, context.operation_name)
         assert operation is not None, "strawberry has looked for it already"
-        cost = cost_of(schema, document, operation, variables)
+        cost = self.documents.cost(
+            context.query,
+            context.operation_name,
+            variables,
+            lambda: cost_of(schema, document, operation, variables),
+        )
         return [_too_costly(cost, operation)] if cost > LIMIT else []
 
 

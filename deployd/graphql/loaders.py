@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from deployd.graphql.kept import Kept
 from deployd.model.machine import Machine
 from deployd.model.release import Release
 from deployd.model.state import MachineKind
@@ -61,10 +62,13 @@ class Loader(Generic[K, V]):
 class Loaders:
     """One set for each request or connection."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, kept: Kept[Key, Release]) -> None:
+        async def releases(db: Database, keys: Sequence[Key]) -> Mapping[Key, Release]:
+            return await kept.read(keys, lambda missing: reads.releases(db, missing))
+
         self.heads: Loader[int, tuple[int, datetime] | None] = _one(db, reads.heads, None)
         self.machines: Loader[Key, Machine | None] = _one(db, reads.machines, None)
-        self.releases: Loader[Key, Release | None] = _one(db, reads.releases, None)
+        self.releases: Loader[Key, Release | None] = _one(db, releases, None)
         self.named: Loader[tuple[int, tuple[MachineKind, str, int]], list[Machine]]
         self.named = _page(db, pages.named)
         """Of a world: which kind, behind which name, how many; and so on below."""
