@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import bounded, entrypoint, growth, idle, live, overhead, saving, strain, transitions
+from bench import bounded, entrypoint, growth, idle, live, overhead, reads, saving, strain, transitions
 
-for bench in (transitions, growth, strain, bounded, live, idle, overhead, saving, entrypoint):
+for bench in (transitions, growth, strain, bounded, live, reads, idle, overhead, saving, entrypoint):
     bench.main()

@@ -15,9 +15,11 @@ import msgspec
 import strawberry
 
 from deployd.errors import InputError
+from deployd.graphql.fields import Wanted, resolved
+from deployd.graphql.problem import take
 from deployd.graphql.scalars import CursorText
 
-__all__ = ["PAGE", "AfterItem", "Connection", "Edge", "FirstItems", "PageInfo", "decode", "encode"]
+__all__ = ["PAGE", "AfterItem", "Connection", "Edge", "FirstItems", "PageInfo", "decode", "encode", "rows"]
 
 N = TypeVar("N")
 M = TypeVar("M")
@@ -54,9 +56,25 @@ class Edge(Generic[N]):
 class Connection(Generic[N]):
     """Relay's, with the items themselves beside the edges."""
 
-    edges: list[Edge[N]] = strawberry.field(description="The items with their places.")
+    place: strawberry.Private[Callable[[int], str]]
+    more: strawberry.Private[bool]
+    begun: strawberry.Private[bool]
     nodes: list[N] = strawberry.field(description="The items alone.")
-    page_info: PageInfo = strawberry.field(description="Where the page ends.")
+
+    @resolved(description="The items with their places.")
+    def edges(self) -> list[Edge[N]]:
+        return [
+            Edge(node=one, cursor=CursorText(self.place(number))) for number, one in enumerate(self.nodes)
+        ]
+
+    @resolved(description="Where the page ends.")
+    def page_info(self) -> PageInfo:
+        return PageInfo(
+            has_next_page=self.more,
+            has_previous_page=self.begun,
+            start_cursor=CursorText(self.place(0)) if self.nodes else None,
+            end_cursor=CursorText(self.place(len(self.nodes) - 1)) if self.nodes else None,
+        )
 
     @classmethod
     def of(
@@ -68,18 +86,17 @@ class Connection(Generic[N]):
         after: str | None,
     ) -> Self:
         """A page of at most `first` of those found; whoever read asked for one more."""
-        page = found[:first]
-        edges = [Edge(node=node(one), cursor=CursorText(encode(place(one)))) for one in page]
         return cls(
-            edges=edges,
-            nodes=[one.node for one in edges],
-            page_info=PageInfo(
-                has_next_page=len(found) > first,
-                has_previous_page=after is not None,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
-            ),
+            place=lambda number: encode(place(found[number])),
+            more=len(found) > first,
+            begun=after is not None,
+            nodes=[node(one) for one in found[:first]],
         )
+
+
+def rows(first: int, wanted: Wanted) -> int:
+    """How many to read for such a page: one more where somebody asks for more. Raises InputError."""
+    return take(first, PAGE) + (wanted is None or "pageInfo" in wanted)
 
 
 def encode(place: Sequence[object]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
 import strawberry
@@ -24,10 +24,13 @@ from deployd.engine.restraint import Restraint
 from deployd.engine.scaling import Scaling
 from deployd.engine.secrets import Secrets
 from deployd.engine.worlds import Worlds
+from deployd.graphql.kept import Kept
 from deployd.graphql.leg import Leg
 from deployd.graphql.loaders import Loaders
 from deployd.model.actor import Actor
+from deployd.model.release import Release
 from deployd.store.database import Database
+from deployd.store.reads import Key
 
 __all__ = ["Api", "Context", "Info", "Reauthenticate"]
 
@@ -52,6 +55,8 @@ class Api:
     driver: MakeDriver
     """The driver behind a configuration, one for each."""
     maintaining: Maintaining
+    releases: Kept[Key, Release] = field(default_factory=Kept)
+    """Those that were looked at last: they never change."""
 
     @property
     def worlds(self) -> Worlds:
@@ -95,7 +100,7 @@ class Context:
     @property
     def loaders(self) -> Loaders:
         """Made by whoever needs them first: a connection that only listens does without."""
-        self._loaders = self._loaders or Loaders(self.api.db)
+        self._loaders = self._loaders or Loaders(self.api.db, self.api.releases)
         return self._loaders
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
@@ -12,9 +13,9 @@ from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.connections import Connection
 from deployd.graphql.context import Context, Info
 from deployd.graphql.explanations import Explanation
-from deployd.graphql.fields import resolved
+from deployd.graphql.fields import Wanted, resolved
 from deployd.graphql.problem import or_none, parse_id
-from deployd.graphql.releases import Release, load_release
+from deployd.graphql.releases import Release, load_releases
 from deployd.graphql.scalars import CursorText, DeploymentState
 from deployd.graphql.transitions import Reason, Transition
 from deployd.machines import TABLES
@@ -22,6 +23,7 @@ from deployd.model.facts import DeploymentFacts
 from deployd.model.machine import Machine
 from deployd.model.state import MachineKind
 from deployd.store.expected import Expected
+from deployd.store.reads import Key
 
 __all__ = [
     "Deployment",
@@ -52,6 +54,18 @@ class ExpectedStep:
 
     state: DeploymentState = strawberry.field(description="Which.")
     seconds: float = strawberry.field(description="The median of those before.")
+
+
+async def _releases(
+    context: Context, deployments: Sequence[Deployment], _: Wanted = None
+) -> list[Release | None]:
+    """The release of each."""
+    keys: list[Key | None] = []
+    for one in deployments:
+        assert isinstance(one.machine.facts, DeploymentFacts)
+        release_id = one.machine.facts.release_id
+        keys.append(None if release_id is None else (one.machine.world_id, release_id))
+    return await load_releases(context, keys)
 
 
 @strawberry.type(description="One finite attempt to make a service serve a release.")
@@ -122,11 +136,9 @@ class Deployment(MachineAnswer):
     async def why(self, info: Info) -> Explanation:
         return await Explanation.found(info.context, self.machine)
 
-    @resolved(description="Its release; null until that is made.")
+    @resolved(description="Its release; null until that is made.", many=_releases)
     async def release(self, info: Info) -> Release | None:
-        facts = self.machine.facts
-        assert isinstance(facts, DeploymentFacts)
-        return await load_release(info.context, self.machine.world_id, facts.release_id)
+        return (await _releases(info.context, [self]))[0]
 
     @resolved(
         description="How long one like it takes, without waiting for its turn or a person: the median of the"

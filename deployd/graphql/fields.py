@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Annotated, Any, TypeVar, cast
 
 import strawberry
@@ -12,9 +12,14 @@ from strawberry.types.fields.resolver import Parameter, Signature
 from deployd.graphql.context import Info
 from deployd.graphql.requests import carry_out
 
-__all__ = ["mutation", "resolved", "subscription"]
+__all__ = ["Many", "Wanted", "mutation", "resolved", "subscription"]
 
 F = TypeVar("F", bound=Callable[..., object])
+
+Many = Callable[..., Awaitable[Sequence[Any]]]
+"""Of a context, sources, `Wanted`, and the field's arguments: one for each source."""
+Wanted = Collection[str] | None
+"""Which fields of what is answered are asked for, as the schema names them; None: any of them may be."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -25,9 +30,18 @@ IdempotencyKey = Annotated[
 _KEY = Parameter("idempotency_key", Parameter.KEYWORD_ONLY, default=None, annotation=IdempotencyKey)
 
 
-def resolved(*, description: str) -> Callable[[F], F]:
-    """A field that is found out when it is asked for."""
-    return cast("Callable[[F], F]", strawberry.field(description=description))
+def resolved(*, description: str, many: Many | None = None) -> Callable[[F], F]:
+    """A field that is found out when it is asked for; by `many` for a whole column of objects at once.
+
+    Both answer alike: `many` is what the resolver itself asks with one source. Its arguments are scalars,
+    each named by one word.
+    """
+
+    def decorate(resolver: F) -> F:
+        resolver.many = many  # type: ignore[attr-defined] # compiling.py looks for it
+        return cast("F", strawberry.field(description=description)(resolver))
+
+    return decorate
 
 
 def mutation(*, description: str, hidden: Collection[str] = (), keyed: bool = True) -> Callable[[F], F]:

@@ -15,6 +15,7 @@ from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
 from deployd.graphql.cost import LIMIT, cost_of
+from deployd.graphql.documents import Documents
 from deployd.graphql.measure import too_large
 
 __all__ = ["TOKENS", "VARIABLES", "Limits"]
@@ -28,9 +29,14 @@ VARIABLES = 512 * 1024
 class Limits(SchemaExtension):
     """Applies them; one object for each operation."""
 
+    documents = Documents()
+
     def on_operation(self) -> Iterator[None]:
         """Before the document is parsed."""
-        self.execution_context.parse_options["max_tokens"] = TOKENS
+        context = self.execution_context
+        context.parse_options["max_tokens"] = TOKENS
+        if context.graphql_document is None:
+            context.graphql_document = self.documents.get(context.query)
         yield
 
     def on_validate(self) -> Iterator[None]:
@@ -38,25 +44,32 @@ class Limits(SchemaExtension):
         context = self.execution_context
         assert context.graphql_document is not None, "it is parsed"
         try:
-            context.pre_execution_errors = _errors(context, context.graphql_document)
+            context.pre_execution_errors = self._errors(context, context.graphql_document)
         except RecursionError as error:
             context.pre_execution_errors = [GraphQLError("nested too deeply", original_error=error)]
         yield
 
-
-def _errors(context: ExecutionContext, document: DocumentNode) -> list[GraphQLError]:
-    if errors := list(too_large(document)):
-        return errors
-    variables = context.variables or {}
-    if len(msgspec.json.encode(variables)) > VARIABLES:
-        return [GraphQLError(f"the query has more than {VARIABLES} bytes of variables")]
-    schema = context.schema._schema  # noqa: SLF001 - strawberry offers no other way to graphql-core's
-    if errors := validate_document(schema, document, context.validation_rules):
-        return errors
-    operation = get_operation_ast(document, context.operation_name)
-    assert operation is not None, "strawberry has looked for it already"
-    cost = cost_of(schema, document, operation, variables)
-    return [_too_costly(cost, operation)] if cost > LIMIT else []
+    def _errors(self, context: ExecutionContext, document: DocumentNode) -> list[GraphQLError]:
+        known = self.documents.get(context.query) is document
+        if not known and (errors := list(too_large(document))):
+            return errors
+        variables = context.variables or {}
+        if variables and len(msgspec.json.encode(variables)) > VARIABLES:
+            return [GraphQLError(f"the query has more than {VARIABLES} bytes of variables")]
+        schema = context.schema._schema  # noqa: SLF001 - strawberry offers no other way to graphql-core's
+        if not known:
+            if errors := validate_document(schema, document, context.validation_rules):
+                return errors
+            self.documents.add(context.query, document)
+        operation = get_operation_ast(document, context.operation_name)
+        assert operation is not None, "strawberry has looked for it already"
+        cost = self.documents.cost(
+            context.query,
+            context.operation_name,
+            variables,
+            lambda: cost_of(schema, document, operation, variables),
+        )
+        return [_too_costly(cost, operation)] if cost > LIMIT else []
 
 
 def _too_costly(cost: int, operation: OperationDefinitionNode) -> GraphQLError:

@@ -5,12 +5,12 @@ Nothing is kept between two batches, so that a subscription, which lives long, n
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from strawberry.dataloader import DataLoader
-
+from deployd.graphql.kept import Kept
 from deployd.model.machine import Machine
 from deployd.model.release import Release
 from deployd.model.state import MachineKind
@@ -18,9 +18,9 @@ from deployd.store import expected, pages, reads
 from deployd.store.database import Database
 from deployd.store.expected import Expected, Like
 from deployd.store.pages import Moment, Which
-from deployd.store.reads import Key
+from deployd.store.reads import Key, Tally
 
-__all__ = ["Loaders"]
+__all__ = ["Loader", "Loaders"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -29,40 +29,72 @@ D = TypeVar("D")
 A = TypeVar("A", bound=tuple[Hashable, ...])
 
 
+class Loader(Generic[K, V]):
+    """Reads together whatever is asked for until the loop comes round."""
+
+    def __init__(self, read: Callable[[list[K]], Awaitable[list[V]]]) -> None:
+        """`read` answers one for each key, in order."""
+        self._read = read
+        self._keys: list[K] = []
+        self._found: asyncio.Task[list[V]] | None = None
+
+    async def load(self, key: K) -> V:
+        """What is read for this key."""
+        return (await self.load_many([key]))[0]
+
+    async def load_many(self, keys: Sequence[K]) -> list[V]:
+        """What is read for these keys, in order."""
+        if not keys:
+            return []
+        if self._found is None:
+            self._found = asyncio.ensure_future(self._batch())
+        found, begin = self._found, len(self._keys)
+        self._keys.extend(keys)
+        # Whoever is cancelled gives up alone: others may wait for the same.
+        return (await asyncio.shield(found))[begin : begin + len(keys)]
+
+    async def _batch(self) -> list[V]:
+        await asyncio.sleep(0)  # for those that are started by what was started before
+        keys, self._keys, self._found = self._keys, [], None
+        return await self._read(keys)
+
+
 class Loaders:
     """One set for each request or connection."""
 
-    def __init__(self, db: Database) -> None:
-        self.heads: DataLoader[int, tuple[int, datetime] | None] = _one(db, reads.heads, None)
-        self.machines: DataLoader[Key, Machine | None] = _one(db, reads.machines, None)
-        self.releases: DataLoader[Key, Release | None] = _one(db, reads.releases, None)
-        self.named: DataLoader[tuple[int, tuple[MachineKind, str, int]], list[Machine]]
+    def __init__(self, db: Database, kept: Kept[Key, Release]) -> None:
+        async def releases(db: Database, keys: Sequence[Key]) -> Mapping[Key, Release]:
+            return await kept.read(keys, lambda missing: reads.releases(db, missing))
+
+        self.heads: Loader[int, tuple[int, datetime] | None] = _one(db, reads.heads, None)
+        self.machines: Loader[Key, Machine | None] = _one(db, reads.machines, None)
+        self.releases: Loader[Key, Release | None] = _one(db, releases, None)
+        self.named: Loader[tuple[int, tuple[MachineKind, str, int]], list[Machine]]
         self.named = _page(db, pages.named)
         """Of a world: which kind, behind which name, how many; and so on below."""
-        self.newest: DataLoader[tuple[int, tuple[Which, Moment, int]], list[Machine]]
+        self.newest: Loader[tuple[int, tuple[Which, Moment, int]], list[Machine]]
         self.newest = _page(db, pages.newest)
-        self.deployments: DataLoader[tuple[Key, tuple[Moment, int]], list[Machine]]
+        self.deployments: Loader[tuple[Key, tuple[Moment, int]], list[Machine]]
         self.deployments = _page(db, pages.deployments)
-        self.newest_releases: DataLoader[tuple[Key, tuple[int, int]], list[Release]]
+        self.newest_releases: Loader[tuple[Key, tuple[int, int]], list[Release]]
         self.newest_releases = _page(db, pages.releases)
-        self.world_releases: DataLoader[tuple[int, tuple[Moment, int]], list[Release]]
+        self.world_releases: Loader[tuple[int, tuple[Moment, int]], list[Release]]
         self.world_releases = _page(db, pages.world_releases)
-        self.expected: DataLoader[Like, Expected | None] = _one(db, expected.read, None)
+        self.tallies: Loader[int, list[Tally] | None] = _one(db, reads.tallies, None)
+        self.expected: Loader[Like, Expected | None] = _one(db, expected.read, None)
 
 
 def _one(
     db: Database, read: Callable[[Database, Sequence[K]], Awaitable[Mapping[K, V]]], missing: D
-) -> DataLoader[K, V | D]:
+) -> Loader[K, V | D]:
     async def load(keys: list[K]) -> list[V | D]:
         found = await read(db, list(dict.fromkeys(keys)))
         return [found.get(key, missing) for key in keys]
 
-    return DataLoader(load_fn=load, cache=False)
+    return Loader(load)
 
 
-def _page(
-    db: Database, read: Callable[..., Awaitable[Mapping[K, list[V]]]]
-) -> DataLoader[tuple[K, A], list[V]]:
+def _page(db: Database, read: Callable[..., Awaitable[Mapping[K, list[V]]]]) -> Loader[tuple[K, A], list[V]]:
     """Pages that are asked for in the same way, of whatever many, are one statement."""
 
     async def load(keys: list[tuple[K, A]]) -> list[list[V]]:
@@ -73,4 +105,4 @@ def _page(
                 found[key, way] = values
         return [found.get(key, []) for key in keys]
 
-    return DataLoader(load_fn=load, cache=False)
+    return Loader(load)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
@@ -17,8 +18,9 @@ from deployd.model import release
 from deployd.model.reference import Reference, ReferenceKind, parts
 from deployd.model.spec import RouteSpec
 from deployd.store import search
+from deployd.store.reads import Key
 
-__all__ = ["Release", "ReleaseQuery", "Route", "load_release", "of_service", "of_world"]
+__all__ = ["Release", "ReleaseQuery", "Route", "load_release", "load_releases", "of_service", "of_world"]
 
 
 @strawberry.type(description="A way by which requests from outside reach a service.")
@@ -94,8 +96,14 @@ class Release:
 
 async def load_release(context: Context, world_id: int, release_id: UUID | None) -> Release | None:
     """The release of this id, read together with others that are asked for now."""
-    found = None if release_id is None else await context.loaders.releases.load((world_id, release_id))
-    return None if found is None else Release.of(found)
+    return (await load_releases(context, [None if release_id is None else (world_id, release_id)]))[0]
+
+
+async def load_releases(context: Context, keys: Sequence[Key | None]) -> list[Release | None]:
+    """The releases of these ids, read together with others that are asked for now."""
+    found = iter(await context.loaders.releases.load_many([one for one in keys if one is not None]))
+    there = (None if one is None else next(found) for one in keys)
+    return [None if one is None else Release.of(one) for one in there]
 
 
 def of_service(found: list[release.Release], first: int, after: str | None) -> Connection[Release]:

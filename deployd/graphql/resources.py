@@ -117,8 +117,11 @@ def _facts(machine: Machine) -> ResourceFacts:
     return machine.facts
 
 
+_DEFINITIONS = {one.slug: one for one in reversed(BUILTIN)}
+
+
 def _params(facts: ResourceFacts) -> list[Param]:
-    definition = next((one for one in BUILTIN if one.slug == facts.slug), None)
+    definition = _DEFINITIONS.get(facts.slug)
     return [
         Param(name=name, value=str(value).lower() if one.type == "boolean" else str(value))
         for name, one in (definition.params.items() if definition else ())

@@ -21,6 +21,7 @@ from deployd.graphql.changing import WorldMutation
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import DeploymentQuery
 from deployd.graphql.doctor import DoctorQuery
+from deployd.graphql.execution import Execution
 from deployd.graphql.explanations import ExplanationQuery
 from deployd.graphql.fields import resolved
 from deployd.graphql.following import DeploymentSubscription, TransitionQuery, TransitionSubscription
@@ -120,7 +121,12 @@ def _record_refusals(execution: ExecutionContext, errors: list[GraphQLError]) ->
 
 
 SCHEMA = _Schema(
-    query=Query, mutation=Mutation, subscription=Subscription, extensions=[Observing, Limits], config=CONFIG
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    extensions=[Observing, Limits],
+    execution_context_class=Execution,
+    config=CONFIG,
 )
 
 

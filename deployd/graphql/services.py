@@ -10,8 +10,7 @@ import strawberry
 
 from deployd.engine.copies import copies
 from deployd.errors import InputError, NotFound
-from deployd.graphql import deployments as lists
-from deployd.graphql import places, releases
+from deployd.graphql import below, places, releases
 from deployd.graphql.answers import MachineAnswer
 from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems
 from deployd.graphql.context import Context, Info
@@ -20,7 +19,8 @@ from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.holds import Hold
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id, take
-from deployd.graphql.releases import Release, load_release
+from deployd.graphql.releases import Release
+from deployd.graphql.resources import Resource
 from deployd.graphql.scalars import Health, ServiceState
 from deployd.graphql.transitions import Reason, WorldName
 from deployd.model.facts import ServiceFacts
@@ -108,13 +108,24 @@ class Service(MachineAnswer):
     async def why(self, info: Info) -> Explanation:
         return await Explanation.found(info.context, self.machine)
 
-    @resolved(description="The release that it serves.")
+    @resolved(description="The release that it serves.", many=below.serving)
     async def serving(self, info: Info) -> Release | None:
-        return await load_release(info.context, self.machine.world_id, _facts(self.machine).serving)
+        return (await below.serving(info.context, [self]))[0]
 
-    @resolved(description="The release that it served before: where a rollback leads by itself.")
+    @resolved(
+        description="The release that it served before: where a rollback leads by itself.",
+        many=below.previous,
+    )
     async def previous(self, info: Info) -> Release | None:
-        return await load_release(info.context, self.machine.world_id, _facts(self.machine).previous)
+        return (await below.previous(info.context, [self]))[0]
+
+    @resolved(
+        description="The resources that the release it serves needs, by name; those of others that it shares"
+        " too.",
+        many=below.resources,
+    )
+    async def resources(self, info: Info) -> list[Resource]:
+        return (await below.resources(info.context, [self]))[0]
 
     @resolved(
         description="How many copies of what it serves shall run; null while it serves nothing, and where"
@@ -141,20 +152,15 @@ class Service(MachineAnswer):
         target = None if release is None else parse_id(release)
         return list(await info.context.api.restraint.warnings(self.machine, target))
 
-    @resolved(description="The deployment that works on it now.")
+    @resolved(description="The deployment that works on it now.", many=below.deployment)
     async def deployment(self, info: Info) -> Deployment | None:
-        turn = _facts(self.machine).current
-        if turn is None:
-            return None
-        found = await info.context.loaders.machines.load((self.machine.world_id, turn.deployment_id))
-        return None if found is None else Deployment.of(found)
+        return (await below.deployment(info.context, [self]))[0]
 
-    @resolved(description="Its deployments, newest first.")
+    @resolved(description="Its deployments, newest first.", many=below.deployments)
     async def deployments(
         self, info: Info, first: FirstItems = 20, after: AfterItem = None
     ) -> Connection[Deployment]:
-        key, way = (self.machine.world_id, self.machine.id), (places.moment(after), take(first, PAGE) + 1)
-        return lists.page(await info.context.loaders.deployments.load((key, way)), first, after)
+        return (await below.deployments(info.context, [self], None, first, after))[0]
 
     @resolved(description="Its releases, newest first.")
     async def releases(

@@ -28,11 +28,23 @@ from deployd.graphql.slugs import Slug
 from deployd.graphql.transitions import WorldName
 from deployd.model import world as words
 from deployd.model.machine import Machine
-from deployd.model.state import MachineKind
+from deployd.model.state import Health, MachineKind
 from deployd.store import machines
 from deployd.store.pages import Which
 
-__all__ = ["World", "WorldQuery"]
+__all__ = ["Tally", "World", "WorldQuery"]
+
+
+@strawberry.type(description="How many there are of what is in one state, and does equally well.")
+class Tally:
+    """The store's Tally."""
+
+    kind: MachineKind = strawberry.field(description="Services, or resources.")
+    state: str = strawberry.field(
+        description="A value of `ServiceState` or of `ResourceState`, in lower case."
+    )
+    health: Health = strawberry.field(description="How they do.")
+    count: int = strawberry.field(description="How many they are.")
 
 
 @strawberry.type(description="A named place that services run in.")
@@ -72,6 +84,11 @@ class World(Answer):
     async def restore(cls, context: Context, kept: Any) -> Self:
         """The world of that name."""
         return cls.of(await context.operations.world(context.actor, kept))
+
+    @resolved(description="How many living services and resources it has, by state and health.")
+    async def tallies(self, info: Info) -> list[Tally]:
+        found = await info.context.loaders.tallies.load(self.model.world_id) or []
+        return [Tally(kind=one.kind, state=one.state, health=one.health, count=one.count) for one in found]
 
     @resolved(description="Its living services, by name.")
     async def services(

@@ -55,6 +55,7 @@ class Database:
                 max_size=self._size,
                 command_timeout=60,
                 max_inactive_connection_lifetime=300,
+                reset=_as_it_is,
                 server_settings=_SETTINGS,
             )
         except LOST as error:
@@ -123,6 +124,10 @@ def lost(error: BaseException) -> PostgresUnavailable:
             evidence=f"{type(error).__name__}: {error}",
         )
     return PostgresUnavailable("Postgres does not answer", evidence=f"{type(error).__name__}: {error}")
+
+
+async def _as_it_is(_: object) -> None:
+    """A statement leaves nothing behind in its session that would have to be reset by another one."""
 
 
 async def _close(pool: asyncpg.Pool[asyncpg.Record]) -> None:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from deployd.model.machine import Machine
 from deployd.model.release import Release
+from deployd.model.state import Health, MachineKind
 from deployd.store.database import Database
 from deployd.store.machines import to_machine
 from deployd.store.releases import to_release
 
 __all__ = [
     "Key",
+    "Tally",
     "columns",
     "heads",
     "is_migrated",
     "machines",
     "releases",
+    "tallies",
 ]
 
 Key = tuple[int, UUID]
 """A world's id, and that of a machine or a release in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many machines of a kind are in a state, and do so well."""
+
+    kind: MachineKind
+    state: str
+    health: Health
+    count: int
 
 
 def columns(keys: Sequence[Key]) -> tuple[list[int], list[UUID]]:
@@ -46,6 +60,15 @@ async def releases(db: Database, keys: Sequence[Key]) -> dict[Key, Release]:
     """Those that exist."""
     rows = await db.fetch("read_releases", *columns(keys))
     return {(row["world_id"], row["id"]): to_release(row) for row in rows}
+
+
+async def tallies(db: Database, world_ids: Sequence[int]) -> dict[int, list[Tally]]:
+    """Of the living services and resources of each world; worlds without are left out."""
+    found: dict[int, list[Tally]] = {}
+    for row in await db.fetch("read_tallies", list(world_ids)):
+        one = Tally(MachineKind(row["kind"]), row["state"], Health(row["health"]), row["count"])
+        found.setdefault(row["world_id"], []).append(one)
+    return found
 
 
 async def is_migrated(db: Database) -> bool:

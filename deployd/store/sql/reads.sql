@@ -20,3 +20,11 @@ join releases r on r.world_id = k.world_id and r.id = k.id;
 -- name: is_migrated
 -- Answers as long as the server does; true once the schema is there.
 select to_regclass('transitions') is not null and to_regclass('world_heads') is not null as there;
+
+-- name: read_tallies
+-- How many living services and resources worlds have in each state and health.
+select world_id, kind, state, coalesce(facts ->> 'health', 'Unknown') as health, count(*) as count
+from machines
+where world_id = any($1::bigint[]) and kind in ('service', 'resource') and name is not null
+group by 1, 2, 3, 4
+order by 1, 2, 3, 4;

@@ -1,0 +1,287 @@
+"""Answering a compiled selection column by column: each field for all objects of a level at once.
+
+What graphql-core does object by object and field by field is done here once for each field of the document,
+however many objects there are; what is asked of the database for one of them is asked for all together.
+
+Invariant: an answer of this module is the one that graphql-core would give, and has no errors. Whatever
+graphql-core could find an error in raises here, and it is asked instead (execution.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any
+
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    Undefined,
+)
+from graphql.execution import Executor
+from graphql.execution.collect_fields import FieldDetails
+from graphql.execution.values import get_argument_values
+from graphql.pyutils import Path
+
+__all__ = [
+    "Abstract",
+    "Asked",
+    "Field",
+    "Items",
+    "Leaf",
+    "Objects",
+    "Read",
+    "Selection",
+    "Shape",
+    "Surprise",
+    "Typed",
+]
+
+Values = Sequence[Any]
+Classes = set[type]
+
+_NOTHING = type(None)
+_NEVER = type(Undefined)
+
+
+class Surprise(Exception):
+    """Something that only graphql-core can answer exactly: most likely an error."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What values become in the answer."""
+
+    nullable: bool
+
+    async def complete(self, executor: Executor[Any], values: Values) -> Values:
+        """One for each value, in order."""
+        classes = set(map(type, values))
+        if _NEVER in classes or any(issubclass(one, Exception) for one in classes):
+            raise Surprise("an error in place of a value")
+        if _NOTHING not in classes:
+            return await self.present(executor, values, classes)
+        if not self.nullable:
+            raise Surprise("null where there must be something")
+        classes.remove(_NOTHING)
+        there = [one for one in values if one is not None]
+        filled = iter(await self.present(executor, there, classes))
+        return [None if one is None else next(filled) for one in values]
+
+    async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
+        """The same for values that are there, all of them of these classes."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leaf(Shape):
+    """A scalar or an enum."""
+
+    coerce: Callable[[Any], Any]
+    """graphql-core's own."""
+    as_it_is: type | None = None
+    """A class whose values are answered as they are."""
+    known: dict[Any, Any] | None = None
+    """What values became: for enums, whose values are few and of one class."""
+
+    async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
+        if len(classes) == 1:
+            if self.as_it_is in classes:
+                return values
+            if self.known is not None:
+                for one in set(values) - self.known.keys():
+                    self.known[one] = self._coerced(one)
+                return [self.known[one] for one in values]
+        return list(map(self._coerced, values))
+
+    def _coerced(self, value: Any) -> Any:
+        found = self.coerce(value)
+        if found is None or found is Undefined:
+            raise Surprise("a value that its type does not have")
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whole(Leaf):
+    """A number of 32 bits."""
+
+    async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
+        if classes == {int} and min(values) >= -(2**31) and max(values) < 2**31:
+            return values
+        return list(map(self._coerced, values))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Items(Shape):
+    """A list: the items of all lists are completed together."""
+
+    item: Shape
+
+    async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
+        if not classes <= {list, tuple}:
+            raise Surprise("a list of another kind")
+        items = iter(await self.item.complete(executor, list(chain.from_iterable(values))))
+        return [list(islice(items, len(one))) for one in values]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objects(Shape):
+    """Objects of one type."""
+
+    selection: Selection
+
+    async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
+        return await self.selection.rows(executor, values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Abstract(Shape):
+    """Objects of one of several types."""
+
+    resolve: Callable[[Any, Any], Any]
+    """The name of a value's type, as graphql-core finds it."""
+    selections: Mapping[str, Selection]
+    """Of each possible type."""
+    definition: GraphQLField
+    details: Sequence[FieldDetails]
+    parent: GraphQLObjectType
+
+    async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
+        info = _info(executor, self.definition, self.details, self.parent)
+        places: dict[str, list[int]] = {}
+        for place, value in enumerate(values):
+            places.setdefault(self.resolve(value, info), []).append(place)
+        if not places.keys() <= self.selections.keys():
+            raise Surprise("a type that it cannot be")
+        found: list[Any] = [None] * len(values)
+        rows = await _together(
+            [
+                self.selections[name].rows(executor, [values[place] for place in there])
+                for name, there in places.items()
+            ]
+        )
+        for there, made in zip(places.values(), rows, strict=True):
+            for place, row in zip(there, made, strict=True):
+                found[place] = row
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """One key of an object in the answer."""
+
+    key: str
+    name: str
+    """In the schema; `key` may be an alias."""
+    shape: Shape
+    waits: bool
+    """Whether something is asked, here or below."""
+
+    async def column(self, executor: Executor[Any], sources: Values) -> Values:
+        """Its completed value of each source, in order."""
+        return await self.shape.complete(executor, await self.read(executor, sources))
+
+    async def read(self, executor: Executor[Any], sources: Values) -> Values:
+        """Its value of each source."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Typed(Field):
+    """`__typename`."""
+
+    type: str
+
+    async def read(self, executor: Executor[Any], sources: Values) -> Values:
+        return [self.type] * len(sources)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read(Field):
+    """An attribute."""
+
+    get: Callable[[Any], Any]
+
+    async def read(self, executor: Executor[Any], sources: Values) -> Values:
+        return list(map(self.get, sources))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked(Field):
+    """A resolver: called for each source, or for all at once where it can be (`many` of fields.resolved)."""
+
+    definition: GraphQLField
+    details: Sequence[FieldDetails]
+    parent: GraphQLObjectType
+    resolve: Callable[..., Any]
+    many: Callable[..., Awaitable[Values]] | None
+    wanted: frozenset[str]
+    """The names of the fields that are selected below."""
+    asynchronous: bool
+
+    async def read(self, executor: Executor[Any], sources: Values) -> Values:
+        first = self.details[0]
+        arguments = get_argument_values(
+            self.definition,
+            first.node,
+            executor.variable_values,
+            first.fragment_variable_values,
+            executor.hide_suggestions,
+        )
+        if self.many is not None:
+            return await self.many(executor.context_value, sources, self.wanted, **arguments)
+        info = _info(executor, self.definition, self.details, self.parent)
+        found = [self.resolve(source, info, **arguments) for source in sources]
+        return await _together(found) if self.asynchronous else found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """The fields of one type."""
+
+    type: GraphQLObjectType
+    fields: Sequence[Field]
+    keys: Sequence[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keys", tuple(one.key for one in self.fields))
+
+    async def rows(self, executor: Executor[Any], sources: Values) -> list[dict[str, Any]]:
+        """The object in the answer for each source."""
+        if not sources:
+            return []
+        columns = [None if one.waits else await one.column(executor, sources) for one in self.fields]
+        waiting = [place for place, one in enumerate(self.fields) if one.waits]
+        found = await _together([self.fields[place].column(executor, sources) for place in waiting])
+        for place, column in zip(waiting, found, strict=True):
+            columns[place] = column
+        if not columns:
+            return [{} for _ in sources]
+        return [dict(zip(self.keys, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+async def _together(work: Sequence[Awaitable[Any]]) -> list[Any]:
+    """What all of it comes to. When one fails the others are cancelled, and have ended."""
+    if len(work) == 1:
+        return [await work[0]]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_awaited(one)) for one in work]
+    return [one.result() for one in tasks]
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
+
+
+def _info(
+    executor: Executor[Any],
+    definition: GraphQLField,
+    details: Sequence[FieldDetails],
+    parent: GraphQLObjectType,
+) -> Any:
+    """What resolvers are told; the path is that of the field, without the places of lists."""
+    nodes = [one.node for one in details]
+    key = (nodes[0].alias or nodes[0].name).value
+    return executor.build_resolve_info(definition, nodes, parent, Path(None, key, parent.name))
