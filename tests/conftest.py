@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,9 @@ from deployd.store.partitions import ensure_partitions
 
 _numbers = itertools.count(1)
 os.environ["XDG_CONFIG_HOME"] = "/nonexistent"  # whoever runs the tests may have contexts of their own
+# A server that compiles everything anew takes twice as long to start, and tests start hundreds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def at(dsn: str, database: str) -> str:
