@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import scratch
 
 HELLO = Path(__file__).parents[2] / "examples" / "hello"
 PATIENCE = 60.0
@@ -89,8 +90,7 @@ def until(true: Any, what: Any) -> None:
 @pytest.fixture
 def host() -> Iterator[Host]:
     # Not pytest's own folder: the embedded Postgres runs as another user, who has to pass through.
-    root = Path(tempfile.mkdtemp(prefix="deployd-cli-", dir="/tmp"))
-    root.chmod(0o711)
+    root = scratch("deployd-cli-")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("DEPLOYD_")}
     environ |= {"DEPLOYD_HOME": str(root / "home"), "DEPLOYD_PORT": "0", "DEPLOYD_ENTRYPOINT_PORT": "0"}
     one = Host(root / "home", dict(environ))

@@ -17,13 +17,14 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import scratch
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("quickstart", "concepts", "cli", "operating", "api", "troubleshooting")
@@ -147,8 +148,7 @@ def missing(shown: tuple[str, ...], said: str) -> str | None:
 @pytest.fixture
 def reader() -> Iterator[Reader]:
     # Not pytest's own folder: the embedded Postgres runs as another user, who has to pass through.
-    folder = Path(tempfile.mkdtemp(prefix="deployd-docs-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = scratch("deployd-docs-")
     one = Reader(folder)
     try:
         yield one

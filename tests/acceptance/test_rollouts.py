@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +17,7 @@ from deployd.model.machine import Machine
 from deployd.model.spec import RolloutSpec
 from deployd.store.database import Database
 from tests.acceptance.rolling import Load, end, rolling, worker
+from tests.conftest import scratch
 from tests.house import ADA, House, deployment_facts
 from tests.integration.drivers.entrypoint.place import free_port
 
@@ -27,8 +27,7 @@ RUN = "/usr/bin/python3 -S server.py"
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A folder that services under another user can reach."""
-    path = Path(tempfile.mkdtemp(prefix="deployd-roll-", dir="/tmp"))
-    path.chmod(0o711)
+    path = scratch("deployd-roll-")
     yield path
     shutil.rmtree(path, ignore_errors=True)
 

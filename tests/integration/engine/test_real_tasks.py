@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from deployd.model.spec import BeforeSpec
 from deployd.store.database import Database
+from tests.conftest import scratch
 from tests.house import ADA, House, house
 from tests.integration.engine.described import describe
 
@@ -21,8 +21,7 @@ RARE = "0 3 29 2 *"
 @pytest.fixture
 def open_path() -> Iterator[Path]:
     """A folder that services under another user can reach."""
-    path = Path(tempfile.mkdtemp(prefix="deployd-tasks-", dir="/tmp"))
-    path.chmod(0o711)
+    path = scratch("deployd-tasks-")
     yield path
     shutil.rmtree(path, ignore_errors=True)
 

@@ -7,7 +7,6 @@ import functools
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +32,7 @@ from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.hints import Hint
 from deployd.store.migrator import migrate
 from deployd.store.partitions import ensure_partitions
+from tests.conftest import scratch
 from tests.house import ADA, House, context, house
 
 RELEASE = (MachineKind.DEPLOYMENT, "release")
@@ -227,8 +227,7 @@ async def patient(call: Callable[[], Awaitable[Machine]]) -> Machine:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 async def test_postgres_lost_in_the_middle(number: int) -> None:
-    path = Path(tempfile.mkdtemp(prefix="deployd-test-", dir="/tmp"))
-    path.chmod(0o711)
+    path = scratch("deployd-test-")
     postgres = EmbeddedPostgres(path / "postgres")
     try:
         dsn = await postgres.start()

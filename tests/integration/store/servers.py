@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
+from tests.conftest import scratch
 
 ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="only root changes users")
@@ -33,8 +34,7 @@ asyncio.run(serve())
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(dir="/tmp"))
-    path.chmod(0o711)
+    path = scratch("deployd-test-")
     try:
         yield path
     finally:

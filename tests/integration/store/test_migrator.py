@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest_asyncio
 from deployd.errors import MigrationError, PostgresUnavailable
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.migrator import LOCK, migrate
+from tests.conftest import scratch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,8 +30,7 @@ print(*asyncio.run(migrate(sys.argv[1], Path(sys.argv[2]))))
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[str]:
-    home = Path(tempfile.mkdtemp(dir="/tmp"))
-    home.chmod(0o711)
+    home = scratch("deployd-test-")
     postgres = EmbeddedPostgres(home / "postgres")
     try:
         yield await postgres.start()

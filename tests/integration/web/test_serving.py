@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import socket
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from deployd.store.database import Database
 from deployd.store.embedded import EmbeddedPostgres
 from deployd.store.migrator import migrate
 from deployd.web import serving
-from tests.conftest import at, statement
+from tests.conftest import at, scratch, statement
 from tests.integration.web.server import Served, serve
 
 FOLLOW = 'subscription { transitions(world: "local") { ... on TransitionBatch { cursor } } }'
@@ -129,8 +128,7 @@ async def test_a_server_that_works_says_so(served: Served) -> None:
 
 
 async def test_what_works_without_a_database_and_what_does_not() -> None:
-    home = Path(tempfile.mkdtemp(prefix="deployd-test-", dir="/tmp"))
-    home.chmod(0o711)
+    home = scratch("deployd-test-")
     server = EmbeddedPostgres(home / "postgres")
     try:
         dsn = await server.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ import asyncpg
 from deployd.drivers.api import Done, DriverContext, Progress, ResourceSpec, Wait
 from deployd.drivers.postgres.driver import LocalPostgres
 from deployd.drivers.postgres.driver import create as create_postgres
+from tests.conftest import scratch
 from tests.contract.provision_once import the_resource
 from tests.integration.store.servers import family, first_process, kill, processes
 
@@ -156,8 +156,7 @@ async def killed_after(started: Process, seconds: float) -> bytes:
 @contextmanager
 def place() -> Iterator[Place]:
     """Not pytest's own folder: the server runs as another user, who has to pass through."""
-    root = Path(tempfile.mkdtemp(prefix="deployd-pg-", dir="/tmp"))
-    root.chmod(0o711)
+    root = scratch("deployd-pg-")
     try:
         yield Place(root)
     finally:

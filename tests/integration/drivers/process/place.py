@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from deployd.drivers.process.driver import create as create_process
 from deployd.drivers.process.instance import read_status
 from deployd.drivers.process.shim.kernel import birth
 from deployd.model.spec import ServiceSpec
+from tests.conftest import scratch
 
 PYTHON = "/usr/bin/python3"
 
@@ -168,9 +168,8 @@ def started(token: str, seconds: float = 5.0) -> list[int]:
 
 @contextmanager
 def place(prefix: str = "deployd-test-") -> Iterator[Place]:
-    """Below /tmp, because other users cannot enter pytest's folders."""
-    root = Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
-    root.chmod(0o711)
+    """Not below pytest's folders, which other users cannot enter."""
+    root = scratch(prefix)
     made = Place(root)
     made.tree.mkdir(mode=0o755)
     made.tree.chmod(0o755)
