@@ -47,7 +47,7 @@ returning id;
 
 -- name: held_mail
 -- What has come for the machines that this worker holds.
-select b.world_id, b.machine_id, b.id, b.trigger, b.actor, b.payload::text as payload
+select b.world_id, b.machine_id, m.fence, b.id, b.trigger, b.actor, b.payload::text as payload
 from (select distinct world_id, machine_id from mailbox) k
 join machines m on m.world_id = k.world_id and m.id = k.machine_id and m.owner = $1
 join mailbox b on b.world_id = k.world_id and b.machine_id = k.machine_id
