@@ -25,7 +25,7 @@ from deployd.store.commit import Batch, Birth, Post, Step
 from deployd.store.queries import QUERIES
 from tests.model.calls import CALLS
 from tests.model.statements import BASE, FACTS, NEW, Statements
-from tests.model.values import FAR, Letter, Peer, Row, Tables, kind_of, name_of, uid
+from tests.model.values import FAR, Letter, Peer, Row, Tables, kind_of, uid
 
 SITUATION = Tables(
     machines=(
@@ -279,14 +279,15 @@ async def test_a_claim_that_was_held_up_does_not_bring_mail_that_was_answered_me
     held_up = "(select distinct world_id, machine_id from mailbox)"
     assert held_up in QUERIES["claim"]
     gate = "(select distinct world_id, machine_id from mailbox, pg_advisory_xact_lock_shared(77))"
-    monkeypatch.setitem(QUERIES, "held up", QUERIES["claim"].replace(held_up, gate))
     await sessions.control.restore(SITUATION)
     await sessions.control.connection.execute("select pg_advisory_lock(77)")
-    claiming = asyncio.ensure_future(sessions.two.fetch("held up", uid("B0"), ["here"], 10))
-    await sessions.until_blocked(claiming)
+    with monkeypatch.context() as patch:
+        patch.setitem(QUERIES, "claim", QUERIES["claim"].replace(held_up, gate))
+        claiming = asyncio.ensure_future(STATEMENTS["B claims"](sessions.two))
+        assert await sessions.until_blocked(claiming)
     taken = {held.name: held for held in await STATEMENTS["A claims"](sessions.one)}
     assert taken["W"].mail == ((3, "wake"),)
     answered = step("W", "A0", "queued", "fetching", fence=1, consumed=(3,))
     assert await commits(answered)(sessions.one) == (False, 0)
     await sessions.control.connection.execute("select pg_advisory_unlock(77)")
-    assert {name_of(row["id"]): row["mail"] for row in await claiming} == {"N": None, "W": None}
+    assert {held.name: held.mail for held in await claiming} == {"N": (), "W": ()}
