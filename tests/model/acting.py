@@ -95,8 +95,8 @@ class Stage:
         return [True] if said else []
 
     async def world(self, _: int) -> SimpleNamespace:
-        """The world's name, for reasons."""
-        return SimpleNamespace(name="local")
+        """The world, which limits nothing."""
+        return SimpleNamespace(name="local", capabilities={})
 
 
 class Actors:
@@ -201,4 +201,5 @@ def _row(
         "change_id": None, "placement": None, "version": BASE + version, "fence": BASE + fence,
         "attempt": attempt, "deadline_at": None, "created_at": _THEN, "updated_at": _THEN,
         "facts": encode(FACTS[kind]), "remaining": _seconds(remaining),
+        "limited_by": None, "turn": False,
     }  # fmt: skip
