@@ -79,8 +79,14 @@ class Holding:
         """Whether it waits for a turn, or will when it is due again."""
         return self._limited_by is not None
 
-    def deliver(self, mail: tuple[Request, ...]) -> None:
-        """New mail, read while the machine is held. A request interrupts the act; a wake does not."""
+    def deliver(self, mail: tuple[Request, ...], fence: int) -> None:
+        """New mail, read while the machine is held. A request interrupts the act; a wake does not.
+
+        `fence` is the machine's when it was read. What was read under an earlier claim, and comes only now,
+        may have been answered then.
+        """
+        if fence != self.machine.fence:
+            return
         for request in mail:
             if request.id not in self._mail and request.id not in self._answered:
                 self._mail[request.id] = request
@@ -313,6 +319,8 @@ class Holding:
         if fresh is None:
             _log.info("%s %s: moved on without this worker", self.machine.kind, self.machine.id)
             return False
+        # What an earlier try answered may still come, if it was read before.
+        self._answered.update(self._mail.keys() - {request.id for request in fresh.mail})
         self.machine = fresh.machine
         self._deadline = self._moment(fresh.remaining)
         self._mail = {request.id: request for request in fresh.mail}

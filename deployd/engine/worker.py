@@ -160,9 +160,11 @@ class Worker:
             self._mail.clear()
             if not self._held:
                 continue
-            for key, mail in (await machines.held_mail(self._context.db, self.id)).items():
-                if key in self._held:
-                    self._held[key][0].deliver(mail)
+            for (world_id, machine_id, fence), mail in (
+                await machines.held_mail(self._context.db, self.id)
+            ).items():
+                if (held := self._held.get((world_id, machine_id))) is not None:
+                    held[0].deliver(mail, fence)
 
     async def _claim(self) -> None:
         """The only loop that takes machines, so that what it does not know is not on its way to it."""

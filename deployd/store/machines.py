@@ -137,12 +137,12 @@ async def return_unknown(db: Database, worker: UUID, known: Sequence[UUID]) -> i
     return len(await db.fetch("return_unknown", worker, list(known)))
 
 
-async def held_mail(db: Database, worker: UUID) -> dict[tuple[int, UUID], tuple[Request, ...]]:
-    """All mail of the machines that this worker holds, oldest first."""
-    mail: dict[tuple[int, UUID], list[Request]] = {}
+async def held_mail(db: Database, worker: UUID) -> dict[tuple[int, UUID, int], tuple[Request, ...]]:
+    """All mail of the machines that this worker holds, oldest first; by world, machine and fence."""
+    mail: dict[tuple[int, UUID, int], list[Request]] = {}
     for row in await db.fetch("held_mail", worker):
         payload: dict[str, Any] = msgspec.json.decode(row["payload"])
-        mail.setdefault((row["world_id"], row["machine_id"]), []).append(
+        mail.setdefault((row["world_id"], row["machine_id"], row["fence"]), []).append(
             Request(row["id"], row["trigger"], row["actor"], payload)
         )
     return {key: tuple(requests) for key, requests in mail.items()}

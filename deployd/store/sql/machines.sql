@@ -1,6 +1,8 @@
 -- name: claim
 -- What is due: its time has come, or its mailbox is not empty. Each claim raises the fence. What waits for a
 -- turn (turns.sql) comes only with mail: that is answered without one.
+-- Rows are locked as they are now, mail is read as it was when the statement began. A machine that was claimed,
+-- answered and let go in between shows by its fence: then its mail is left to be read by the holder's next look.
 with timely as (
     select world_id, id from machines
     where due_at <= now() and owner is null and (placement is null or placement = any($2::text[]))
@@ -30,7 +32,9 @@ select c.world_id, c.id, c.kind, c.state, c.name, c.service_id, c.change_id, c.p
        extract(epoch from c.deadline_at - now())::float8 as remaining,
        (select json_agg(json_build_object('id', b.id, 'trigger', b.trigger, 'actor', b.actor,
                                           'payload', b.payload) order by b.id)::text
-        from mailbox b where b.world_id = c.world_id and b.machine_id = c.id) as mail
+        from mailbox b where b.world_id = c.world_id and b.machine_id = c.id
+          and exists (select from machines s
+                      where s.world_id = c.world_id and s.id = c.id and s.fence = c.fence - 1)) as mail
 from claimed c;
 
 -- name: get_held
@@ -60,7 +64,7 @@ returning id;
 
 -- name: held_mail
 -- What has come for the machines that this worker holds.
-select b.world_id, b.machine_id, b.id, b.trigger, b.actor, b.payload::text as payload
+select b.world_id, b.machine_id, m.fence, b.id, b.trigger, b.actor, b.payload::text as payload
 from (select distinct world_id, machine_id from mailbox) k
 join machines m on m.world_id = k.world_id and m.id = k.machine_id and m.owner = $1
 join mailbox b on b.world_id = k.world_id and b.machine_id = k.machine_id

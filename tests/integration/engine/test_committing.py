@@ -136,7 +136,9 @@ async def test_what_hangs_on_a_stale_step_does_not_happen(database: Database) ->
     )
     assert await write(database, stale) == [False]
     assert await machines.get(database, world_id, child.id) is None
-    assert [x.id for x in (await machines.held_mail(database, owner))[world_id, one.machine.id]] == [mail.id]
+    assert [x.id for x in (await machines.held_mail(database, owner))[world_id, one.machine.id, 1]] == [
+        mail.id
+    ]
     good = structs.replace(stale, machine=one.machine, keep=True, posts=())
     assert await write(database, good) == [True]
     assert await machines.get(database, world_id, child.id) is not None

@@ -1,0 +1,1 @@
+"""The engine's protocol, explored exhaustively: the real SQL and the real `Holding`, every interleaving."""
