@@ -82,7 +82,7 @@ class Stage:
     async def step(self, step: Step) -> Applied | None:
         """As the committer."""
         said = await self.gate("commit", step)
-        return None if said is None else Applied(_seconds(said[0]), woke=said[1])
+        return None if said is None else Applied(_seconds(said[0]), None)
 
     async def fetch(self, query: str, *_: Any) -> Sequence[Any]:
         """As the database."""

@@ -324,7 +324,7 @@ class Network:
 
         async def call(db: Statements) -> tuple[object, ...]:
             applied = await commit.write(db.connection, Batch(steps=steps))
-            return tuple(one and (ticks_of(one.remaining), one.woke) for one in applied)
+            return tuple(one and (ticks_of(one.remaining), bool(one.woken)) for one in applied)
 
         self.doing = f"{tasks[0].held.owner} commits of {', '.join(task.held.name for task in tasks)}"
         key = tuple([(await self._actors.go_on(task.held)).key for task in tasks])

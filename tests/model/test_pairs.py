@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from msgspec import structs
 
 from deployd.model.machine import Machine
 from deployd.store import commit, workers
@@ -69,7 +70,7 @@ def step(name: str, owner: str, state: str, to: str | None, *, fence: int = 0, *
 def commits(*steps: Step, births: tuple[str, ...] = (), posts: tuple[str, ...] = ()) -> Call:
     async def call(db: Statements) -> tuple[Any, ...]:
         batch = Batch(
-            [replace(one, machine=replace(one.machine, world_id=db.world_id)) for one in steps],
+            [structs.replace(one, machine=replace(one.machine, world_id=db.world_id)) for one in steps],
             [
                 Birth(db.world_id, uid(one), kind_of(one), "queued", FACTS[kind_of(one)], "person:ada")
                 for one in births
@@ -77,7 +78,7 @@ def commits(*steps: Step, births: tuple[str, ...] = (), posts: tuple[str, ...] =
             [Post(db.world_id, uid(one), "cancel", "person:ada") for one in posts],
         )
         applied = await commit.write(db.connection, batch)
-        return *(one and one.woke for one in applied), len(batch.born)
+        return *(one and bool(one.woken) for one in applied), len(batch.born)
 
     return call
 

@@ -63,11 +63,18 @@ def _mail_looked_for_by_the_commit(patch: pytest.MonkeyPatch) -> None:
     """A commit that lets go looks whether there is mail; a claim looks at the time alone."""
     sql(
         "commit",
-        "due_at = case when not s.keep then least(",
-        "due_at = case when not s.keep then least(case when exists (select from mailbox b where"
-        " b.world_id = m.world_id and b.machine_id = m.id) then statement_timestamp() end,",
+        "due_at = case when not s.keep and s.limited_by is null then least(",
+        "due_at = case when not s.keep and s.limited_by is null then least("
+        "case when exists (select from mailbox b where b.world_id = m.world_id and b.machine_id = m.id)"
+        " then statement_timestamp() end,",
     )(patch)
     sql("claim", "select * from timely union select * from called", "select * from timely")(patch)
+
+
+def _the_living_are_buried(patch: pytest.MonkeyPatch) -> None:
+    for before in ("case when alive_at < now()", "and (alive_at < now()"):
+        after = before.replace("< now()", "<= now() + interval '1 day'")
+        sql("bury", before, after)(patch)
 
 
 def _mail_without_its_fence(patch: pytest.MonkeyPatch) -> None:
@@ -152,17 +159,21 @@ TEETH: dict[str, tuple[Change, Scenario, str]] = {
         "were written, not []",
     ),
     "what the living hold is returned": (
-        sql("release_dead", "and owner not in (select id from workers where died_at is null)", ""),
+        sql(
+            "release_dead",
+            "and not exists (select from workers w where w.id = h.owner and w.died_at is null)",
+            "",
+        ),
         _PAIR,
         "under a good lease",
     ),
     "nothing of the dead is returned": (
-        sql("release_dead", "where owner is not null", "where false"),
+        sql("release_dead", "where h.owner is not null", "where false"),
         Scenario(),
         "nothing that may happen ends it well",
     ),
     "the living are buried": (
-        sql("bury", "alive_at < now()", "alive_at <= now() + interval '1 day'"),
+        _the_living_are_buried,
         _PAIR,
         "under a good lease",
     ),
