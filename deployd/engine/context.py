@@ -37,7 +37,7 @@ Check = Callable[[], None]
 ENTRYPOINT = "entrypoint"
 """The capability that gives a world's services their public addresses."""
 _WORLDS_FRESH = 1.0
-"""Seconds for which what was read of worlds is believed."""
+"""Seconds for which what was read of worlds is believed, unless a claim saw a newer version."""
 
 
 @dataclass
@@ -58,17 +58,29 @@ class Context:
     specs: dict[UUID, ServiceSpec] = field(default_factory=dict)
     """Of releases, which never change, by their ids: for whoever looks at them again and again."""
     _worlds: dict[int, World] = field(default_factory=dict)
+    _versions: dict[int, int] = field(default_factory=dict)
+    """The newest of each world that a claim saw."""
     _read_at: float = float("-inf")
 
     async def world(self, world_id: int) -> World:
-        """The world of this id, as it was within the last second. Raises NotFound."""
+        """The world of this id: as it was within the last second, and when the machine that asks was claimed.
+
+        So whoever changes a world and then deploys is planned and deployed with the change. Raises NotFound.
+        """
         now = time.monotonic()
-        if world_id not in self._worlds or now - self._read_at > _WORLDS_FRESH:
+        known = self._worlds.get(world_id)
+        old = known is None or known.version < self._versions.get(world_id, 0)
+        if old or now - self._read_at > _WORLDS_FRESH:
             self._worlds = {world.world_id: world for world in await worlds.list_all(self.db)}
             self._read_at = now
         if world_id not in self._worlds:
             raise NotFound(f"there is no world {world_id}")
         return self._worlds[world_id]
+
+    def claimed(self, world_id: int, version: int) -> None:
+        """A machine of a world of this version was claimed: what was read of an older one is not believed."""
+        if version > self._versions.get(world_id, 0):
+            self._versions[world_id] = version
 
     async def service_ref(self, world_id: int, service_id: UUID, name: str) -> ServiceRef:
         """How drivers are told which service is meant."""

@@ -196,6 +196,7 @@ class Worker:
             return 0
         known = [one for one in claimed if one.machine.state in RUNNERS[one.machine.kind].states]
         for one in known:
+            self._context.claimed(one.machine.world_id, one.world_version)
             holding = Holding(
                 one,
                 owner,

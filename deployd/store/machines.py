@@ -54,6 +54,8 @@ class Claimed:
     """The capability whose turn its state needed when it was committed last …"""
     turn: bool = False
     """… and whether it is held with that turn, rather than for its mail only."""
+    world_version: int = 0
+    """Of its world, as it was when the machine was claimed."""
 
 
 def to_machine(row: asyncpg.Record) -> Machine:
@@ -87,7 +89,9 @@ def to_claimed(row: asyncpg.Record) -> Claimed:
     Raises ValueError or MsgspecError for what is not understood.
     """
     mail = tuple(_requests.decode(row["mail"])) if row["mail"] else ()
-    return Claimed(to_machine(row), row["remaining"], mail, row["limited_by"], row["turn"])
+    return Claimed(
+        to_machine(row), row["remaining"], mail, row["limited_by"], row["turn"], row["world_version"]
+    )
 
 
 async def claim(

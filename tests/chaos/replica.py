@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import random
+import re
 import signal
 import sys
 import traceback
@@ -36,17 +37,18 @@ LEASE = 2.0  # seconds
 _PR_SET_PDEATHSIG = 1
 
 _now = datetime.now
+_CONSUMED = re.compile(r"from unnest\(\$\d+::int\[\], [^()]*\) as c \(ord, world_id, machine_id, id\)")
 _AUDITED = """), audited as (
-    insert into chaos_consumed (mail)
-    select c.id from unnest($37::int[], $40::bigint[]) as c (ord, id) where c.ord in (select ord from moved)
+    insert into chaos_consumed (mail) select c.id {consumed} where c.ord in (select ord from moved)
 ), news as ("""
 
 
 def audit_consumption() -> None:
     """Each commit says, in itself, which mail it counts as answered."""
     plain = QUERIES["commit"]
+    (consumed,) = _CONSUMED.findall(plain)
     assert plain.count("), news as (") == 1
-    QUERIES["commit"] = plain.replace("), news as (", _AUDITED)
+    QUERIES["commit"] = plain.replace("), news as (", _AUDITED.format(consumed=consumed))
 
 
 def skew_clocks(path: Path) -> None:

@@ -201,5 +201,5 @@ def _row(
         "change_id": None, "placement": None, "version": BASE + version, "fence": BASE + fence,
         "attempt": attempt, "deadline_at": None, "created_at": _THEN, "updated_at": _THEN,
         "facts": encode(FACTS[kind]), "remaining": _seconds(remaining),
-        "limited_by": None, "turn": False,
+        "limited_by": None, "turn": False, "world_version": 1,
     }  # fmt: skip

@@ -29,6 +29,7 @@ with timely as (
 select c.world_id, c.id, c.kind, c.state, c.name, c.service_id, c.change_id, c.placement, c.version,
        c.fence, c.attempt, c.deadline_at, c.created_at, c.updated_at, c.facts::text as facts,
        c.limited_by, false as turn,
+       (select w.version from worlds w where w.world_id = c.world_id) as world_version,
        extract(epoch from c.deadline_at - now())::float8 as remaining,
        (select json_agg(json_build_object('id', b.id, 'trigger', b.trigger, 'actor', b.actor,
                                           'payload', b.payload) order by b.id)::text
@@ -42,6 +43,7 @@ from claimed c;
 select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.placement, m.version,
        m.fence, m.attempt, m.deadline_at, m.created_at, m.updated_at, m.facts::text as facts,
        m.limited_by, m.limited_by is not null and m.turn_at is null as turn,
+       (select w.version from worlds w where w.world_id = m.world_id) as world_version,
        extract(epoch from m.deadline_at - now())::float8 as remaining,
        (select json_agg(json_build_object('id', b.id, 'trigger', b.trigger, 'actor', b.actor,
                                           'payload', b.payload) order by b.id)::text

@@ -27,6 +27,7 @@ select id from take_turns($1, $2::text[], $3, $4, $5) as id;
 select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.placement, m.version,
        m.fence, m.attempt, m.deadline_at, m.created_at, m.updated_at, m.facts::text as facts, m.limited_by,
        m.turn_at is null as turn,
+       (select w.version from worlds w where w.world_id = m.world_id) as world_version,
        extract(epoch from m.deadline_at - now())::float8 as remaining,
        (select json_agg(json_build_object('id', b.id, 'trigger', b.trigger, 'actor', b.actor,
                                           'payload', b.payload) order by b.id)::text
