@@ -79,7 +79,9 @@ class House:
     ) -> Machine:
         """A deployment of its own, in any way; one of the same key is the same one."""
         found = await machines.get_named(self.db, self.world_id, MachineKind.SERVICE, name)
-        service_id = derived_id(self.world_id, "service", name) if found is None else found.id
+        place = await worlds.get(self.db, self.world)  # its id is the same in every test's database
+        assert place is not None
+        service_id = derived_id(place.uid, "service", name) if found is None else found.id
         folder = self.source(**{name: run})
         tree = await Trees(self.home / "sources").snapshot(Path(folder))
         spec = ServiceSpec(

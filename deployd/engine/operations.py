@@ -16,6 +16,7 @@ from uuid import UUID
 from deployd.access.policy import Action, require
 from deployd.engine.birth import birth
 from deployd.engine.committer import Commit
+from deployd.engine.going_back import release_before
 from deployd.engine.requesting import request_id
 from deployd.engine.wanted import Patch, Repository, check_there, limited, source_of
 from deployd.errors import Conflict, InputError, NotFound
@@ -152,7 +153,7 @@ class Operations:
         who = require(actor, Action.ROLL_BACK, world)
         machine = await self.service(actor, world, service)
         assert isinstance(machine.facts, ServiceFacts)
-        target = release_id or machine.facts.previous
+        target = release_id or await release_before(self.db, machine)
         held = next((one for one in machine.facts.holds if target and one.release_id == target), None)
         if release_id is None and held is not None:
             raise Conflict(

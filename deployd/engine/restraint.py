@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from deployd.access.policy import Action, require
-from deployd.engine.going_back import warnings
+from deployd.engine.going_back import release_before, warnings
 from deployd.engine.operations import Operations
 from deployd.errors import Conflict, InputError, NotFound
 from deployd.model.actor import Actor
@@ -74,7 +74,7 @@ class Restraint:
         For whoever was let see the service. Raises NotFound.
         """
         facts = _facts(machine)
-        target = release or facts.previous
+        target = release or await release_before(self.operations.db, machine)
         if target is None:
             return ()
         found = await self._release(machine, facts.name, target)

@@ -44,7 +44,7 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         try:
             (data,) = await selection.rows(self, [self.root_value])
         except Exception as error:
-            _log.debug("graphql-core answers: %r", error)
+            _log.debug("graphql-core answers: %s", repr(error))  # no log record keeps its frames
         else:
             return ExecutionResult(data, None)
         result = super().execute_operation()

@@ -124,8 +124,9 @@ async def test_a_canary_that_dies_goes_back_and_no_request_fails(database: Datab
             seen = len(load.answers)
             await until(lambda: len(load.answers) > seen + 20, "answers")
             assert set(load.answers[-10:]) == {"one"}
-        # Whoever it was answering when it died has an error, as it had with any service that dies.
-        assert [one for one in load.failures if one[0] != 502] == []
+        # Whoever it was answering when it died has an error, as it had with any service that dies; or half
+        # an answer, where it died between its head and its body.
+        assert [one for one in load.failures if one[0] != 502 and "IncompleteRead" not in str(one[0])] == []
         assert len(load.failures) <= load.clients
 
 

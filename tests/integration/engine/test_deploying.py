@@ -94,6 +94,38 @@ async def test_a_second_deployment_replaces_the_first_and_rollback_goes_back(hom
     await home.check_whole()
 
 
+async def test_whoever_sees_a_deployment_succeed_goes_back_to_what_was_before_it(
+    database: Database, tmp_path: Path
+) -> None:
+    """Though the service has not heard of that success yet."""
+    act, heard = ACTS[MachineKind.SERVICE, "follow_deployment"], asyncio.Event()
+    heard.set()
+
+    async def late(context: Context, machine: Machine) -> Outcome:
+        await heard.wait()
+        return await act(context, machine)
+
+    acts = {**ACTS, (MachineKind.SERVICE, "follow_deployment"): late}
+    async with house(database, tmp_path, acts=acts) as home:
+        for run in ("ok", "better"):
+            await home.until((await home.deploy(cart=run)).id, "done")
+        second, service = await home.facts("cart"), await home.service("cart")
+        heard.clear()
+        change = await home.deploy(cart="best")
+        await home.until(service.id, "deploying")
+        async with asyncio.timeout(10):
+            while [one.state for one in await home.deployments(change.id)] != ["succeeded"]:
+                await asyncio.sleep(0.01)
+        assert (await home.facts("cart")).serving == second.serving
+        await home.operations.rollback(ADA, "local", "cart")
+        heard.set()
+        async with asyncio.timeout(10):
+            while home.running(service.id) != [f"{second.serving}.better"]:
+                await asyncio.sleep(0.01)
+        await home.until(service.id, "serving")
+        assert (await home.facts("cart")).serving == second.serving
+
+
 @pytest.mark.parametrize(("run", "code"), [("broken", "BROKEN"), ("sick", "SICK")])
 async def test_what_fails_gives_way_to_the_release_before(home: House, run: str, code: str) -> None:
     await home.until((await home.deploy(cart="ok")).id, "done")
