@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -61,21 +62,40 @@ class Context:
     _versions: dict[int, int] = field(default_factory=dict)
     """The newest of each world that a claim saw."""
     _read_at: float = float("-inf")
+    """When the last look at them began."""
+    _looking: asyncio.Task[None] | None = None
 
     async def world(self, world_id: int) -> World:
         """The world of this id: as it was within the last second, and when the machine that asks was claimed.
 
         So whoever changes a world and then deploys is planned and deployed with the change. Raises NotFound.
         """
-        now = time.monotonic()
-        known = self._worlds.get(world_id)
-        old = known is None or known.version < self._versions.get(world_id, 0)
-        if old or now - self._read_at > _WORLDS_FRESH:
-            self._worlds = {world.world_id: world for world in await worlds.list_all(self.db)}
-            self._read_at = now
-        if world_id not in self._worlds:
-            raise NotFound(f"there is no world {world_id}")
-        return self._worlds[world_id]
+        asked = time.monotonic()
+        while True:
+            known = self._worlds.get(world_id)
+            is_fresh = self._read_at > asked - _WORLDS_FRESH
+            if known is not None and is_fresh and known.version >= self._versions.get(world_id, 0):
+                return known
+            if self._read_at >= asked:
+                if known is None:
+                    raise NotFound(f"there is no world {world_id}")
+                asked = time.monotonic()  # while it was read, a claim saw a newer one
+            await self._look()
+
+    async def _look(self) -> None:
+        """One look for all who wait for one: thousands of machines may, at the same moment."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._read())
+            self._looking.add_done_callback(_retrieved)
+        await asyncio.shield(self._looking)
+
+    async def _read(self) -> None:
+        begun = time.monotonic()
+        try:
+            found = await worlds.list_all(self.db, self._worlds)
+        finally:
+            self._looking = None
+        self._worlds, self._read_at = {world.world_id: world for world in found}, begun
 
     def claimed(self, world_id: int, version: int) -> None:
         """A machine of a world of this version was claimed: what was read of an older one is not believed."""
@@ -151,3 +171,9 @@ class Context:
     async def tree(self, tree: str) -> Path:
         """The folder with exactly this tree."""
         return await self.trees.checkout(tree)
+
+
+def _retrieved(look: asyncio.Task[None]) -> None:
+    """Whoever waited may be gone by now; then nobody hears how it failed."""
+    if not look.cancelled():
+        look.exception()

@@ -16,6 +16,7 @@ from deployd.graphql.connections import Connection, rows
 from deployd.graphql.context import Context
 from deployd.graphql.deployments import Deployment
 from deployd.graphql.fields import Wanted
+from deployd.graphql.kept import Shown
 from deployd.graphql.releases import Release, load_releases
 from deployd.graphql.resources import Resource
 from deployd.model.facts import ServiceFacts
@@ -46,14 +47,16 @@ async def resources(context: Context, services: Sequence[_Service], _: Wanted = 
     """Those of each, by name."""
     wanted = [[(one.machine.world_id, each) for each in _facts(one).resources] for one in services]
     found = iter(await context.loaders.machines.load_many([key for keys in wanted for key in keys]))
+    shown = context.api.memory.shown
     return [
-        _resources(islice(found, len(keys)), one.world) for keys, one in zip(wanted, services, strict=True)
+        _resources(shown, islice(found, len(keys)), one.world)
+        for keys, one in zip(wanted, services, strict=True)
     ]
 
 
-def _resources(found: Iterator[Machine | None], world: str) -> list[Resource]:
-    there = [Resource.of(one, world) for one in found if one is not None]
-    return sorted(there, key=lambda one: one.name)
+def _resources(shown: Shown, found: Iterator[Machine | None], world: str) -> list[Resource]:
+    there = [shown.of(one, lambda one: Resource.of(one, world)) for one in found if one is not None]
+    return sorted(there, key=lambda one: one.name) if len(there) > 1 else there
 
 
 async def deployment(
@@ -68,7 +71,8 @@ async def deployment(
     ]
     found = iter(await context.loaders.machines.load_many(keys))
     machines = (None if turn is None else next(found) for turn in turns)
-    return [None if one is None else Deployment.of(one) for one in machines]
+    shown = context.api.memory.shown
+    return [None if one is None else shown.of(one, Deployment.of) for one in machines]
 
 
 async def deployments(
@@ -83,7 +87,7 @@ async def deployments(
     found = await context.loaders.deployments.load_many(
         [((one.machine.world_id, one.machine.id), way) for one in services]
     )
-    return [lists.page(one, first, after) for one in found]
+    return [lists.page(context, one, first, after) for one in found]
 
 
 def _key(machine: Machine, id_: UUID | None) -> Key | None:

@@ -30,6 +30,7 @@ __all__ = [
     "Asked",
     "Field",
     "Items",
+    "Lasting",
     "Leaf",
     "Objects",
     "Read",
@@ -42,8 +43,32 @@ __all__ = [
 Values = Sequence[Any]
 Classes = set[type]
 
+_SELECTIONS = 4
+"""For which something is known of one object, at most."""
+_NO_ROWS: Mapping[Selection, dict[str, Any]] = {}
+
 _NOTHING = type(None)
 _NEVER = type(Undefined)
+
+
+class Lasting:
+    """A type of the schema whose objects never change: what an attribute of one answers is found out once.
+
+    Invariant: of such an object every plain field says the same for ever, and whoever gets a row of it does
+    not change that.
+    """
+
+    def known_row(self, selection: Selection) -> dict[str, Any] | None:
+        """What is known of it for this selection: all keys, in order; null where each time is another."""
+        rows: Mapping[Selection, dict[str, Any]] = self.__dict__.get("_rows", _NO_ROWS)
+        return rows.get(selection)
+
+    def know_row(self, selection: Selection, row: dict[str, Any]) -> None:
+        """Know this from now on."""
+        rows = self.__dict__.setdefault("_rows", {})
+        if len(rows) >= _SELECTIONS:
+            rows.clear()
+        rows[selection] = row
 
 
 class Surprise(Exception):
@@ -74,6 +99,11 @@ class Shape:
         """The same for values that are there, all of them of these classes."""
         raise NotImplementedError
 
+    @property
+    def lasts(self) -> bool:
+        """Whether equal values always become the same."""
+        return False
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaf(Shape):
@@ -95,6 +125,10 @@ class Leaf(Shape):
                     self.known[one] = self._coerced(one)
                 return [self.known[one] for one in values]
         return list(map(self._coerced, values))
+
+    @property
+    def lasts(self) -> bool:
+        return True
 
     def _coerced(self, value: Any) -> Any:
         found = self.coerce(value)
@@ -125,6 +159,10 @@ class Items(Shape):
         items = iter(await self.item.complete(executor, list(chain.from_iterable(values))))
         return [list(islice(items, len(one))) for one in values]
 
+    @property
+    def lasts(self) -> bool:
+        return self.item.lasts
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Objects(Shape):
@@ -134,6 +172,10 @@ class Objects(Shape):
 
     async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
         return await self.selection.rows(executor, values)
+
+    @property
+    def lasts(self) -> bool:
+        return all(one.lasts for one in self.selection.fields)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,6 +229,11 @@ class Field:
         """Its value of each source."""
         raise NotImplementedError
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it is the same for ever of a source that never changes."""
+        return False
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Typed(Field):
@@ -197,6 +244,10 @@ class Typed(Field):
     async def read(self, executor: Executor[Any], sources: Values) -> Values:
         return [self.type] * len(sources)
 
+    @property
+    def lasts(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read(Field):
@@ -206,6 +257,10 @@ class Read(Field):
 
     async def read(self, executor: Executor[Any], sources: Values) -> Values:
         return list(map(self.get, sources))
+
+    @property
+    def lasts(self) -> bool:
+        return self.shape.lasts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -244,28 +299,60 @@ class Selection:
     type: GraphQLObjectType
     fields: Sequence[Field]
     keys: Sequence[str] = field(init=False)
+    lasting: Sequence[Field] = field(init=False)
+    others: Sequence[Field] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", tuple(one.key for one in self.fields))
+        object.__setattr__(self, "lasting", tuple(one for one in self.fields if one.lasts))
+        object.__setattr__(self, "others", tuple(one for one in self.fields if not one.lasts))
 
     async def rows(self, executor: Executor[Any], sources: Values) -> list[dict[str, Any]]:
-        """The object in the answer for each source."""
+        """The object in the answer for each source. Whoever gets them does not change them."""
         if not sources:
             return []
-        columns = [None if one.waits else await one.column(executor, sources) for one in self.fields]
-        waiting = [place for place, one in enumerate(self.fields) if one.waits]
-        found = await _together([self.fields[place].column(executor, sources) for place in waiting])
-        for place, column in zip(waiting, found, strict=True):
-            columns[place] = column
-        if not columns:
+        if self.lasting and isinstance(sources[0], Lasting):
+            return await self._known(executor, sources)
+        if not self.fields:
             return [{} for _ in sources]
+        columns = await _columns(executor, self.fields, sources)
         return [dict(zip(self.keys, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    async def _known(self, executor: Executor[Any], sources: Sequence[Lasting]) -> list[dict[str, Any]]:
+        """The same of objects that never change: only what is another each time is found out anew."""
+        rows = [one.known_row(self) for one in sources]
+        if None in rows:
+            new = [one for one, row in zip(sources, rows, strict=True) if row is None]
+            columns = await _columns(executor, self.lasting, new)
+            blank = dict.fromkeys(self.keys)
+            names = [one.key for one in self.lasting]
+            for one, values in zip(new, zip(*columns, strict=True), strict=True):
+                one.know_row(self, {**blank, **dict(zip(names, values, strict=True))})
+            rows = [one.known_row(self) for one in sources]
+        found = [row for row in rows if row is not None]
+        if self.others:
+            found = [row.copy() for row in found]
+            columns = await _columns(executor, self.others, sources)
+            for other, column in zip(self.others, columns, strict=True):
+                for row, value in zip(found, column, strict=True):
+                    row[other.key] = value
+        return found
+
+
+async def _columns(executor: Executor[Any], fields: Sequence[Field], sources: Values) -> list[Values]:
+    """What each of the fields is of each source; those that wait, wait together."""
+    columns: list[Values] = [() if one.waits else await one.column(executor, sources) for one in fields]
+    waiting = [place for place, one in enumerate(fields) if one.waits]
+    found = await _together([fields[place].column(executor, sources) for place in waiting])
+    for place, column in zip(waiting, found, strict=True):
+        columns[place] = column
+    return columns
 
 
 async def _together(work: Sequence[Awaitable[Any]]) -> list[Any]:
     """What all of it comes to. When one fails the others are cancelled, and have ended."""
-    if len(work) == 1:
-        return [await work[0]]
+    if len(work) < 2:
+        return [await one for one in work]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_awaited(one)) for one in work]
     return [one.result() for one in tasks]

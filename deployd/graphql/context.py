@@ -24,13 +24,11 @@ from deployd.engine.restraint import Restraint
 from deployd.engine.scaling import Scaling
 from deployd.engine.secrets import Secrets
 from deployd.engine.worlds import Worlds
-from deployd.graphql.kept import Kept
+from deployd.graphql.kept import Memory
 from deployd.graphql.leg import Leg
 from deployd.graphql.loaders import Loaders
 from deployd.model.actor import Actor
-from deployd.model.release import Release
 from deployd.store.database import Database
-from deployd.store.reads import Key
 
 __all__ = ["Api", "Context", "Info", "Reauthenticate"]
 
@@ -55,8 +53,8 @@ class Api:
     driver: MakeDriver
     """The driver behind a configuration, one for each."""
     maintaining: Maintaining
-    releases: Kept[Key, Release] = field(default_factory=Kept)
-    """Those that were looked at last: they never change."""
+    memory: Memory = field(default_factory=Memory)
+    """What was looked at last."""
 
     @property
     def worlds(self) -> Worlds:
@@ -100,7 +98,7 @@ class Context:
     @property
     def loaders(self) -> Loaders:
         """Made by whoever needs them first: a connection that only listens does without."""
-        self._loaders = self._loaders or Loaders(self.api.db, self.api.releases)
+        self._loaders = self._loaders or Loaders(self.api.db, self.api.memory)
         return self._loaders
 
     @property

@@ -10,6 +10,7 @@ import strawberry
 
 from deployd.engine import rollout
 from deployd.graphql.answers import MachineAnswer
+from deployd.graphql.columns import Lasting
 from deployd.graphql.connections import Connection
 from deployd.graphql.context import Context, Info
 from deployd.graphql.explanations import Explanation
@@ -69,7 +70,7 @@ async def _releases(
 
 
 @strawberry.type(description="One finite attempt to make a service serve a release.")
-class Deployment(MachineAnswer):
+class Deployment(Lasting, MachineAnswer):
     """A machine of that kind."""
 
     machine: strawberry.Private[Machine]
@@ -91,9 +92,6 @@ class Deployment(MachineAnswer):
     plan: list[str] = strawberry.field(description="What it does, one line each.")
     notes: list[str] = strawberry.field(
         description="What this world does otherwise than another, without harm."
-    )
-    progress: str | None = strawberry.field(
-        description="How far its rollout is: `canary: 10 % for 12 s more`; null where the state says all."
     )
     plan_hash: str | None = strawberry.field(description="What an approval holds for.")
     reason: Reason | None = strawberry.field(description="Why it is as it is.")
@@ -120,7 +118,6 @@ class Deployment(MachineAnswer):
             url=facts.url,
             plan=list(facts.actions),
             notes=list(facts.notes),
-            progress=rollout.progress(facts, machine.state, datetime.now(UTC)),
             plan_hash=facts.plan_hash,
             reason=Reason.of(facts.reason),
             created_at=machine.created_at,
@@ -135,6 +132,13 @@ class Deployment(MachineAnswer):
     @resolved(description="Why it is as it is, from what was asked for to the root cause.")
     async def why(self, info: Info) -> Explanation:
         return await Explanation.found(info.context, self.machine)
+
+    @resolved(
+        description="How far its rollout is: `canary: 10 % for 12 s more`; null where the state says all."
+    )
+    def progress(self) -> str | None:
+        assert isinstance(self.machine.facts, DeploymentFacts)
+        return rollout.progress(self.machine.facts, self.machine.state, datetime.now(UTC))
 
     @resolved(description="Its release; null until that is made.", many=_releases)
     async def release(self, info: Info) -> Release | None:
@@ -162,9 +166,16 @@ class Deployment(MachineAnswer):
         return await context.loaders.expected.load(like)
 
 
-def page(found: list[Machine], first: int, after: str | None) -> Connection[Deployment]:
+def page(context: Context, found: list[Machine], first: int, after: str | None) -> Connection[Deployment]:
     """A page of deployments, newest first."""
-    return Connection.of(found, first, Deployment.of, lambda one: (one.created_at, one.id), after)
+    shown = context.api.memory.shown
+    return Connection.of(
+        found,
+        first,
+        lambda one: shown.of(one, Deployment.of),
+        lambda one: (one.created_at, one.id),
+        after,
+    )
 
 
 @strawberry.type(description="A deployment as it is now, with what moved it since the event before.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from enum import Enum
 from typing import Annotated
 from uuid import UUID
@@ -11,10 +13,11 @@ import strawberry
 from deployd.errors import CursorExpired, InputError
 from deployd.graphql import places
 from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems
-from deployd.graphql.context import Info
+from deployd.graphql.context import Context, Info
 from deployd.graphql.fields import resolved
 from deployd.graphql.problem import parse_id, take
 from deployd.graphql.transitions import Transition, WorldName
+from deployd.model.machine import Transition as Passed
 from deployd.store import transitions, worlds
 
 __all__ = ["HistoryQuery", "Order"]
@@ -74,4 +77,24 @@ class HistoryQuery:
         # After the page: what was dropped before it was read is known by now.
         if oldest_first and start is not None and start[0] < await worlds.horizon(db, place.world_id):
             raise CursorExpired(remedy="Begin anew without a cursor: with the oldest that is kept.")
-        return Connection.of(found, first, Transition.of, lambda one: (one.seq, one.at), after)
+        shown = context.api.memory.shown
+        return Connection.of(
+            await _read(context, place.world_id, found),
+            first,
+            lambda one: shown.of(one, Transition.of),
+            lambda one: (one.seq, one.at),
+            after,
+        )
+
+
+async def _read(context: Context, world_id: int, places_: Sequence[tuple[int, datetime]]) -> list[Passed]:
+    """The transitions at these places, in their order; of those not seen before by one statement."""
+    at = dict(places_)
+
+    async def read(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Passed]:
+        there = await transitions.numbered(context.api.db, world_id, [(seq, at[seq]) for _, seq in keys])
+        return {(world_id, seq): one for seq, one in there.items()}
+
+    keys = [(world_id, seq) for seq in at]
+    found = await context.api.memory.transitions.read(keys, read)
+    return [found[key] for key in keys if key in found]

@@ -1,21 +1,32 @@
-"""What never changes, kept for a while: read once by whoever asks first."""
+"""What is kept between requests, so that a page that was read before costs no more than a look at what moved.
+
+Invariant: nothing here is ever out of date. Releases and transitions never change; of a machine the database
+is asked which version it is at, each time, and only one that is at another is read again.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
-__all__ = ["Kept"]
+from deployd.model.machine import Machine, Transition
+from deployd.model.release import Release
+from deployd.store.reads import Key, Stamp
+
+__all__ = ["Kept", "Machines", "Memory", "Shown"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+S = TypeVar("S")
+
+_MOST = 4096
 
 
 class Kept(Generic[K, V]):
-    """The values that were asked for last. What is not there is asked for again: it may come to be."""
+    """What never changes: the values that were asked for last. What is not there is asked for again."""
 
-    def __init__(self, size: int = 4096) -> None:
+    def __init__(self, size: int = _MOST) -> None:
         self._size = size
         self._values: OrderedDict[K, V] = OrderedDict()
 
@@ -35,3 +46,66 @@ class Kept(Generic[K, V]):
             while len(values) > self._size:
                 values.popitem(last=False)
         return found
+
+
+class Machines:
+    """Machines as they were read last."""
+
+    def __init__(self, size: int = _MOST) -> None:
+        self._size = size
+        self._known: OrderedDict[Key, Machine] = OrderedDict()
+
+    async def read(
+        self, stamps: Iterable[Stamp], read: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Machine]]]
+    ) -> dict[Key, Machine]:
+        """The machines that these stamps were just read of, or newer ones; without those gone since."""
+        known = self._known
+        found: dict[Key, Machine] = {}
+        missing: list[Key] = []
+        for world_id, id_, version, updated_at in stamps:
+            key = world_id, id_
+            one = known.get(key)
+            if one is not None and one.version == version and one.updated_at == updated_at:
+                known.move_to_end(key)
+                found[key] = one
+            else:
+                missing.append(key)
+        if missing:
+            there = await read(missing)
+            found |= there
+            for key, one in there.items():
+                known[key] = one
+                known.move_to_end(key)
+            while len(known) > self._size:
+                known.popitem(last=False)
+        return found
+
+
+class Shown:
+    """What was made of values that are kept: types of the schema, one for each value."""
+
+    def __init__(self, size: int = 2 * _MOST) -> None:
+        self._size = size
+        self._known: dict[int, tuple[object, Any]] = {}
+        """By the value's `id`; the value is held, so that no other one can come to have it."""
+
+    def of(self, value: V, make: Callable[[V], S]) -> S:
+        """What `make` makes of this value; made once, and always the same object."""
+        known = self._known.get(id(value))
+        if known is None:
+            while len(self._known) >= self._size:
+                del self._known[next(iter(self._known))]
+            known = self._known[id(value)] = value, make(value)
+        found: S = known[1]
+        return found
+
+
+class Memory:
+    """One for the API."""
+
+    def __init__(self) -> None:
+        self.machines = Machines()
+        self.releases: Kept[Key, Release] = Kept()
+        self.transitions: Kept[tuple[int, int], Transition] = Kept()
+        """By world and `seq`."""
+        self.shown = Shown()

@@ -1,16 +1,18 @@
 """Batched reads: what a page asks of many objects becomes one statement for each kind of question.
 
-Nothing is kept between two batches, so that a subscription, which lives long, never sees old rows.
+Between two batches only what cannot be out of date is kept (kept.py), so that a subscription, which lives
+long, never sees old rows.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from itertools import chain
+from typing import Any, Generic, TypeVar
 
-from deployd.graphql.kept import Kept
+from deployd.graphql.kept import Memory
 from deployd.model.machine import Machine
 from deployd.model.release import Release
 from deployd.model.state import MachineKind
@@ -18,7 +20,7 @@ from deployd.store import expected, pages, reads
 from deployd.store.database import Database
 from deployd.store.expected import Expected, Like
 from deployd.store.pages import Moment, Which
-from deployd.store.reads import Key, Tally
+from deployd.store.reads import Key, Stamp, Tally
 
 __all__ = ["Loader", "Loaders"]
 
@@ -62,20 +64,38 @@ class Loader(Generic[K, V]):
 class Loaders:
     """One set for each request or connection."""
 
-    def __init__(self, db: Database, kept: Kept[Key, Release]) -> None:
+    def __init__(self, db: Database, memory: Memory) -> None:
         async def releases(db: Database, keys: Sequence[Key]) -> Mapping[Key, Release]:
-            return await kept.read(keys, lambda missing: reads.releases(db, missing))
+            return await memory.releases.read(keys, lambda missing: reads.releases(db, missing))
+
+        async def machines(db: Database, keys: Sequence[Key]) -> Mapping[Key, Machine]:
+            return await known(await reads.stamps(db, keys))
+
+        async def known(stamps: Iterable[Stamp]) -> dict[Key, Machine]:
+            return await memory.machines.read(stamps, lambda missing: reads.machines(db, missing))
+
+        def listed(
+            read: Callable[..., Awaitable[Mapping[K, list[Stamp]]]],
+        ) -> Callable[..., Awaitable[Mapping[K, list[Machine]]]]:
+            async def page(*asked: Any) -> Mapping[K, list[Machine]]:
+                stamps = await read(*asked)
+                found = await known(chain.from_iterable(stamps.values()))
+                return {
+                    key: [found[one[:2]] for one in each if one[:2] in found] for key, each in stamps.items()
+                }
+
+            return page
 
         self.heads: Loader[int, tuple[int, datetime] | None] = _one(db, reads.heads, None)
-        self.machines: Loader[Key, Machine | None] = _one(db, reads.machines, None)
+        self.machines: Loader[Key, Machine | None] = _one(db, machines, None)
         self.releases: Loader[Key, Release | None] = _one(db, releases, None)
         self.named: Loader[tuple[int, tuple[MachineKind, str, int]], list[Machine]]
-        self.named = _page(db, pages.named)
+        self.named = _page(db, listed(pages.named))
         """Of a world: which kind, behind which name, how many; and so on below."""
         self.newest: Loader[tuple[int, tuple[Which, Moment, int]], list[Machine]]
-        self.newest = _page(db, pages.newest)
+        self.newest = _page(db, listed(pages.newest))
         self.deployments: Loader[tuple[Key, tuple[Moment, int]], list[Machine]]
-        self.deployments = _page(db, pages.deployments)
+        self.deployments = _page(db, listed(pages.deployments))
         self.newest_releases: Loader[tuple[Key, tuple[int, int]], list[Release]]
         self.newest_releases = _page(db, pages.releases)
         self.world_releases: Loader[tuple[int, tuple[Moment, int]], list[Release]]

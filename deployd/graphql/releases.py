@@ -9,6 +9,7 @@ from uuid import UUID
 
 import strawberry
 
+from deployd.graphql.columns import Lasting
 from deployd.graphql.connections import Connection
 from deployd.graphql.context import Context, Info
 from deployd.graphql.fields import resolved
@@ -39,7 +40,7 @@ class Route:
 
 
 @strawberry.type(description="What a deployment makes a service serve. It never changes.")
-class Release:
+class Release(Lasting):
     """The model's Release."""
 
     model: strawberry.Private[release.Release]
@@ -103,7 +104,8 @@ async def load_releases(context: Context, keys: Sequence[Key | None]) -> list[Re
     """The releases of these ids, read together with others that are asked for now."""
     found = iter(await context.loaders.releases.load_many([one for one in keys if one is not None]))
     there = (None if one is None else next(found) for one in keys)
-    return [None if one is None else Release.of(one) for one in there]
+    shown = context.api.memory.shown
+    return [None if one is None else shown.of(one, Release.of) for one in there]
 
 
 def of_service(found: list[release.Release], first: int, after: str | None) -> Connection[Release]:

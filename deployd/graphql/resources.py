@@ -13,6 +13,7 @@ from deployd.catalog import BUILTIN
 from deployd.engine.infrastructure import is_name
 from deployd.errors import Conflict, InputError, NotFound, Unsupported
 from deployd.graphql.answers import MachineAnswer
+from deployd.graphql.columns import Lasting
 from deployd.graphql.context import Info
 from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
@@ -51,7 +52,7 @@ class Param:
 
 
 @strawberry.type(description="A piece of infrastructure in a world. Its outputs' values never come out.")
-class Resource(MachineAnswer):
+class Resource(Lasting, MachineAnswer):
     """A machine of that kind."""
 
     machine: strawberry.Private[Machine]

@@ -12,6 +12,7 @@ from deployd.engine.copies import copies
 from deployd.errors import InputError, NotFound
 from deployd.graphql import below, places, releases
 from deployd.graphql.answers import MachineAnswer
+from deployd.graphql.columns import Lasting
 from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment
@@ -32,7 +33,7 @@ ServiceName = Annotated[str, strawberry.argument(description="The service's name
 
 
 @strawberry.type(description="A unit of software in a world.")
-class Service(MachineAnswer):
+class Service(Lasting, MachineAnswer):
     """A machine of that kind."""
 
     machine: strawberry.Private[Machine]

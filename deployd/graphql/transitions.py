@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 import strawberry
 
+from deployd.graphql.columns import Lasting
 from deployd.graphql.cursor import Cursor
 from deployd.graphql.scalars import CursorText, Fault, Long, MachineKind, SubjectKind
 from deployd.model import machine as model
@@ -73,7 +74,7 @@ class Reason:
 
 
 @strawberry.type(description="One durable step of a machine.")
-class Transition:
+class Transition(Lasting):
     """The model's Transition."""
 
     seq: Long = strawberry.field(description="Counts within the world, from 1, without gaps.")

@@ -95,7 +95,10 @@ class World(Answer):
         self, info: Info, first: FirstItems = 50, after: AfterItem = None
     ) -> Connection[Service]:
         found = await self._named(info, MachineKind.SERVICE, first, after)
-        return Connection.of(found, first, lambda one: Service.of(one, self.name), _name, after)
+        shown = info.context.api.memory.shown
+        return Connection.of(
+            found, first, lambda one: shown.of(one, lambda one: Service.of(one, self.name)), _name, after
+        )
 
     @resolved(description="Its living service of this name.")
     async def service(self, info: Info, name: ServiceName) -> Service | None:
@@ -108,7 +111,10 @@ class World(Answer):
         self, info: Info, first: FirstItems = 50, after: AfterItem = None
     ) -> Connection[Resource]:
         found = await self._named(info, MachineKind.RESOURCE, first, after)
-        return Connection.of(found, first, lambda one: Resource.of(one, self.name), _name, after)
+        shown = info.context.api.memory.shown
+        return Connection.of(
+            found, first, lambda one: shown.of(one, lambda one: Resource.of(one, self.name)), _name, after
+        )
 
     @resolved(description="What was asked for in it, newest first.")
     async def changes(
@@ -140,7 +146,7 @@ class World(Answer):
         after: AfterItem = None,
     ) -> Connection[Deployment]:
         which = Which(MachineKind.DEPLOYMENT, None if state is None else state.value, actor)
-        return lists.page(await self._newest(info, which, first, after), first, after)
+        return lists.page(info.context, await self._newest(info, which, first, after), first, after)
 
     @resolved(description="The releases of all its services, newest first.")
     async def releases(

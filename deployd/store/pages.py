@@ -1,7 +1,7 @@
 """Lists that grow, page by page: a constant number of statements, however many worlds or services.
 
-A page begins behind a place in the list's order. A place is what rows are ordered by, so that what is added
-meanwhile neither repeats nor hides anything.
+Of machines a page has the stamps (reads.py). It begins behind a place in the list's order. A place is what rows
+are ordered by, so that what is added meanwhile neither repeats nor hides anything.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from deployd.model.machine import Machine
 from deployd.model.release import Release
 from deployd.model.state import MachineKind
 from deployd.store.database import Database
-from deployd.store.machines import to_machine
-from deployd.store.reads import Key, columns
+from deployd.store.reads import Key, Stamp, columns
 from deployd.store.releases import to_release
 
 __all__ = [
@@ -55,19 +53,19 @@ class Which:
 
 async def named(
     db: Database, world_ids: Sequence[int], kind: MachineKind, after: str, limit: int
-) -> dict[int, list[Machine]]:
+) -> dict[int, list[Stamp]]:
     """At most `limit` living services, or resources, of each world, by name; worlds without are left out."""
-    found: dict[int, list[Machine]] = {}
+    found: dict[int, list[Stamp]] = {}
     for row in await db.fetch("page_named", list(world_ids), kind, after, limit):
-        found.setdefault(row["world_id"], []).append(to_machine(row))
+        found.setdefault(row[0], []).append(tuple(row))
     return found
 
 
 async def newest(
     db: Database, world_ids: Sequence[int], which: Which, before: Moment, limit: int
-) -> dict[int, list[Machine]]:
+) -> dict[int, list[Stamp]]:
     """At most `limit` of these of each world, newest first; worlds without are left out."""
-    found: dict[int, list[Machine]] = {}
+    found: dict[int, list[Stamp]] = {}
     rows = await db.fetch(
         "page_newest",
         list(world_ids),
@@ -79,17 +77,17 @@ async def newest(
         limit,
     )
     for row in rows:
-        found.setdefault(row["world_id"], []).append(to_machine(row))
+        found.setdefault(row[0], []).append(tuple(row))
     return found
 
 
 async def deployments(
     db: Database, services: Sequence[Key], before: Moment, limit: int
-) -> dict[Key, list[Machine]]:
+) -> dict[Key, list[Stamp]]:
     """At most `limit` of each service, newest first; services without are left out."""
-    found: dict[Key, list[Machine]] = {}
-    for row in await db.fetch("page_deployments", *columns(services), *before, limit):
-        found.setdefault((row["world_id"], row["service_id"]), []).append(to_machine(row))
+    found: dict[Key, list[Stamp]] = {}
+    for service_id, *stamp in await db.fetch("page_deployments", *columns(services), *before, limit):
+        found.setdefault((stamp[0], service_id), []).append(tuple(stamp))
     return found
 
 

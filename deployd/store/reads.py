@@ -16,17 +16,22 @@ from deployd.store.releases import to_release
 
 __all__ = [
     "Key",
+    "Stamp",
     "Tally",
     "columns",
     "heads",
     "is_migrated",
     "machines",
     "releases",
+    "stamps",
     "tallies",
 ]
 
 Key = tuple[int, UUID]
 """A world's id, and that of a machine or a release in it."""
+Stamp = tuple[int, UUID, int, datetime]
+"""Of a machine: its world's id, its own, its version, and when it was last written. While that is the same, so
+is everything of the machine that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,11 @@ async def machines(db: Database, keys: Sequence[Key]) -> dict[Key, Machine]:
     """Those that exist."""
     rows = await db.fetch("read_machines", *columns(keys))
     return {(row["world_id"], row["id"]): to_machine(row) for row in rows}
+
+
+async def stamps(db: Database, keys: Sequence[Key]) -> list[Stamp]:
+    """Of those that exist, in no order."""
+    return [tuple(row) for row in await db.fetch("read_stamps", *columns(keys))]
 
 
 async def releases(db: Database, keys: Sequence[Key]) -> dict[Key, Release]:

@@ -15,7 +15,7 @@ from deployd.model.state import MachineKind
 from deployd.store.codec import decode
 from deployd.store.database import Database
 
-__all__ = ["Page", "entered", "history", "read", "read_of", "read_page"]
+__all__ = ["Page", "entered", "history", "numbered", "read", "read_of", "read_page"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -84,11 +84,24 @@ async def history(
     service_id: UUID | None = None,
     machine_id: UUID | None = None,
     oldest_first: bool = False,
-) -> list[Transition]:
-    """At most `limit` transitions that are kept, behind a place: of a world, a service, or one machine."""
+) -> list[tuple[int, datetime]]:
+    """At most `limit` transitions that are kept, behind a place: of a world, a service, or one machine.
+
+    Their `seq` and `at`; `numbered` has the rest.
+    """
     if oldest_first:
         query, start = "read_history_up", (0, _EPOCH)
     else:
         query, start = "read_history", (2**63 - 1, datetime(9999, 12, 31, tzinfo=UTC))
     rows = await db.fetch(query, world_id, service_id, machine_id, *(place or start), limit)
-    return [_transition(row) for row in rows]
+    return [(seq, at) for seq, at in rows]
+
+
+async def numbered(
+    db: Database, world_id: int, places: Sequence[tuple[int, datetime]]
+) -> dict[int, Transition]:
+    """The transitions of a world at these places, by `seq`; without any that are not kept any more."""
+    moments = [at for _, at in places]
+    numbers = [seq for seq, _ in places]
+    rows = await db.fetch("read_numbered", world_id, numbers, min(moments), max(moments))
+    return {row["seq"]: _transition(row) for row in rows}

@@ -88,9 +88,14 @@ async def by_id(db: Database, world_id: int) -> World | None:
     return next((one for one in await list_all(db) if one.world_id == world_id), None)
 
 
-async def list_all(db: Database) -> list[World]:
-    """All worlds, by name, also those that have ended."""
-    found = [_world(row) for row in await db.fetch("list_worlds")]
+async def list_all(db: Database, known: Mapping[int, World] = MappingProxyType({})) -> list[World]:
+    """All worlds, by name, also those that have ended; `known`: as they were before, by their ids."""
+    found = [
+        one
+        if (one := known.get(row["world_id"])) is not None and one.version == row["version"]
+        else _world(row)
+        for row in await db.fetch("list_worlds")
+    ]
     if len(WORLDS) > len(found):  # some are forgotten
         for gone in WORLDS.keys() - {one.world_id for one in found}:
             del WORLDS[gone]

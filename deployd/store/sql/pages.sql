@@ -1,9 +1,9 @@
--- Lists that grow, page by page: of many worlds or services by one statement each.
+-- Lists that grow, page by page: of many worlds or services by one statement each. Of machines only the stamps:
+-- whoever reads a page again knows most of them.
 
 -- name: page_named
 -- The living machines of a kind in worlds, by name, behind a name.
-select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.placement, m.version,
-       m.fence, m.attempt, m.deadline_at, m.created_at, m.updated_at, m.facts::text as facts
+select m.world_id, m.id, m.version, m.updated_at
 from unnest($1::bigint[]) as k (world_id)
 cross join lateral (
     select * from machines x
@@ -14,8 +14,7 @@ order by m.name;
 
 -- name: page_newest
 -- Changes or deployments of worlds, newest first: of a state, of an actor, of a service.
-select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.placement, m.version,
-       m.fence, m.attempt, m.deadline_at, m.created_at, m.updated_at, m.facts::text as facts
+select m.world_id, m.id, m.version, m.updated_at
 from unnest($1::bigint[]) as k (world_id)
 cross join lateral (
     select * from machines x
@@ -34,8 +33,7 @@ order by m.created_at desc, m.id desc;
 
 -- name: page_deployments
 -- Of services, newest first.
-select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.placement, m.version,
-       m.fence, m.attempt, m.deadline_at, m.created_at, m.updated_at, m.facts::text as facts
+select m.service_id, m.world_id, m.id, m.version, m.updated_at
 from unnest($1::bigint[], $2::uuid[]) as k (world_id, service_id)
 cross join lateral (
     select * from machines d

@@ -10,6 +10,12 @@ select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.p
 from unnest($1::bigint[], $2::uuid[]) as k (world_id, id)
 join machines m on m.world_id = k.world_id and m.id = k.id;
 
+-- name: read_stamps
+-- Of the same: whether what was read of them before is still so.
+select m.world_id, m.id, m.version, m.updated_at
+from unnest($1::bigint[], $2::uuid[]) as k (world_id, id)
+join machines m on m.world_id = k.world_id and m.id = k.id;
+
 -- name: read_releases
 -- Pairs of world and id; those that exist.
 select r.world_id, r.id, r.service_id, r.number, r.spec::text as spec, r.source::text as source,
