@@ -18,7 +18,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from statistics import linear_regression, median
 from uuid import UUID, uuid4
@@ -33,7 +33,7 @@ from deployd.model.actor import Actor, Role
 from deployd.model.retention import Retention
 from deployd.model.state import MachineKind
 from deployd.sources.trees import Trees
-from deployd.store import machines, pages, transitions
+from deployd.store import machines, pages, reads, transitions
 from deployd.store.pages import FIRST_NAME, LAST_MOMENT
 
 PAST, PAST_QUICK = 10_000_000, 200_000
@@ -108,14 +108,15 @@ async def _queries(replica: Engine) -> dict[str, float]:
         await transitions.read(db, world_id, row["seq"] - 200, row["at"] - timedelta(hours=1), 200)
 
     async def history() -> None:
-        await db.fetch(
-            "read_history", world_id, service, None, 2**62, datetime.now(UTC) + timedelta(days=1), 50
-        )
+        found = await transitions.history(db, world_id, None, 50, service_id=service)
+        await transitions.numbered(db, world_id, transitions.numbers(found))
 
     async def status() -> None:
         found = await pages.named(db, [world_id], MachineKind.SERVICE, FIRST_NAME, 200)
-        keys = [(world_id, one.id) for one in found.get(world_id, [])]
-        await pages.deployments(db, keys, LAST_MOMENT, 1)
+        keys = [key for _, (key, _, _) in reads.unpacked(found)]
+        await reads.machines(db, keys)
+        deployments = await pages.deployments(db, keys, LAST_MOMENT, 1)
+        await reads.machines(db, [key for _, (key, _, _) in reads.unpacked(deployments)])
 
     times = {"tail": await _timed(tail), "history": await _timed(history), "status": await _timed(status)}
     await db.pool.execute(DUE, world_id, NOBODY, CLAIMED * AGAIN, known)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import AsyncIterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -35,6 +35,10 @@ from deployd.telemetry.subject import ASKING
 __all__ = ["Operations"]
 
 
+_WORLDS = 10_000
+"""That are kept at most."""
+
+
 @dataclass(frozen=True)
 class Operations:
     """Made once, in the composition root."""
@@ -43,6 +47,8 @@ class Operations:
     commit: Commit
     placement: str
     """Of this host: where working directories are."""
+    _worlds: dict[int, World] = field(default_factory=dict, repr=False, compare=False)
+    """As they were read last: what was not changed since is not read anew."""
 
     # -- asking
 
@@ -203,8 +209,12 @@ class Operations:
     async def world(self, actor: Actor | None, name: str) -> World:
         """The world of this name. Raises NotFound with the nearest one."""
         require(actor, Action.VIEW, name)
-        world = await worlds.get(self.db, name)
-        if world is None:
+        world = await worlds.get(self.db, name, self._worlds)
+        if world is not None:
+            if len(self._worlds) >= _WORLDS:
+                self._worlds.clear()
+            self._worlds[world.world_id] = world
+        else:
             names = [one.name for one in await self.worlds(actor) if one.retired_at is None]
             raise NotFound(f"there is no world {name!r}", remedy=_suggest(name, names))
         return world

@@ -33,24 +33,36 @@ class _Service(Protocol):
     world: str
 
 
-async def serving(context: Context, services: Sequence[_Service], _: Wanted = None) -> list[Release | None]:
+async def serving(
+    context: Context, services: Sequence[_Service], wanted: Wanted = None
+) -> list[Release | None]:
     """The release that each serves."""
-    return await load_releases(context, [_key(one.machine, _facts(one).serving) for one in services])
+    keys = [_key(one.machine, _facts(one).serving) for one in services]
+    return await load_releases(context, keys, at_once=wanted is not None)
 
 
-async def previous(context: Context, services: Sequence[_Service], _: Wanted = None) -> list[Release | None]:
+async def previous(
+    context: Context, services: Sequence[_Service], wanted: Wanted = None
+) -> list[Release | None]:
     """The release that each served before."""
-    return await load_releases(context, [_key(one.machine, _facts(one).previous) for one in services])
+    keys = [_key(one.machine, _facts(one).previous) for one in services]
+    return await load_releases(context, keys, at_once=wanted is not None)
 
 
-async def resources(context: Context, services: Sequence[_Service], _: Wanted = None) -> list[list[Resource]]:
+async def resources(
+    context: Context, services: Sequence[_Service], wanted: Wanted = None
+) -> list[list[Resource]]:
     """Those of each, by name."""
-    wanted = [[(one.machine.world_id, each) for each in _facts(one).resources] for one in services]
-    found = iter(await context.loaders.machines.load_many([key for keys in wanted for key in keys]))
+    keys = [[(one.machine.world_id, each) for each in _facts(one).resources] for one in services]
+    found = iter(
+        await context.loaders.machines.load_many(
+            [each for of_one in keys for each in of_one], at_once=wanted is not None
+        )
+    )
     shown = context.api.memory.shown
     return [
-        _resources(shown, islice(found, len(keys)), one.world)
-        for keys, one in zip(wanted, services, strict=True)
+        _resources(shown, islice(found, len(of_one)), one.world)
+        for of_one, one in zip(keys, services, strict=True)
     ]
 
 
@@ -60,7 +72,7 @@ def _resources(shown: Shown, found: Iterator[Machine | None], world: str) -> lis
 
 
 async def deployment(
-    context: Context, services: Sequence[_Service], _: Wanted = None
+    context: Context, services: Sequence[_Service], wanted: Wanted = None
 ) -> list[Deployment | None]:
     """The one that works on each now."""
     turns = [_facts(one).current for one in services]
@@ -69,7 +81,7 @@ async def deployment(
         for one, turn in zip(services, turns, strict=True)
         if turn is not None
     ]
-    found = iter(await context.loaders.machines.load_many(keys))
+    found = iter(await context.loaders.machines.load_many(keys, at_once=wanted is not None))
     machines = (None if turn is None else next(found) for turn in turns)
     shown = context.api.memory.shown
     return [None if one is None else shown.of(one, Deployment.of) for one in machines]
@@ -85,7 +97,7 @@ async def deployments(
     """A page of those of each, newest first."""
     way = places.moment(after), rows(first, wanted)
     found = await context.loaders.deployments.load_many(
-        [((one.machine.world_id, one.machine.id), way) for one in services]
+        [((one.machine.world_id, one.machine.id), way) for one in services], at_once=wanted is not None
     )
     return [lists.page(context, one, first, after) for one in found]
 

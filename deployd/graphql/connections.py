@@ -15,6 +15,7 @@ import msgspec
 import strawberry
 
 from deployd.errors import InputError
+from deployd.graphql.columns import Lasting
 from deployd.graphql.fields import Wanted, resolved
 from deployd.graphql.problem import take
 from deployd.graphql.scalars import CursorText
@@ -53,7 +54,7 @@ class Edge(Generic[N]):
 
 
 @strawberry.type(description="A page of a list.")
-class Connection(Generic[N]):
+class Connection(Lasting, Generic[N]):
     """Relay's, with the items themselves beside the edges."""
 
     place: strawberry.Private[Callable[[int], str]]

@@ -58,7 +58,7 @@ class ExpectedStep:
 
 
 async def _releases(
-    context: Context, deployments: Sequence[Deployment], _: Wanted = None
+    context: Context, deployments: Sequence[Deployment], wanted: Wanted = None
 ) -> list[Release | None]:
     """The release of each."""
     keys: list[Key | None] = []
@@ -66,7 +66,7 @@ async def _releases(
         assert isinstance(one.machine.facts, DeploymentFacts)
         release_id = one.machine.facts.release_id
         keys.append(None if release_id is None else (one.machine.world_id, release_id))
-    return await load_releases(context, keys)
+    return await load_releases(context, keys, at_once=wanted is not None)
 
 
 @strawberry.type(description="One finite attempt to make a service serve a release.")
@@ -169,11 +169,16 @@ class Deployment(Lasting, MachineAnswer):
 def page(context: Context, found: list[Machine], first: int, after: str | None) -> Connection[Deployment]:
     """A page of deployments, newest first."""
     shown = context.api.memory.shown
-    return Connection.of(
+    return shown.of(
         found,
+        lambda found: Connection.of(
+            found,
+            first,
+            lambda one: shown.of(one, Deployment.of),
+            lambda one: (one.created_at, one.id),
+            after,
+        ),
         first,
-        lambda one: shown.of(one, Deployment.of),
-        lambda one: (one.created_at, one.id),
         after,
     )
 

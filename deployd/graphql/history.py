@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from enum import Enum
 from typing import Annotated
 from uuid import UUID
@@ -77,19 +76,18 @@ class HistoryQuery:
         # After the page: what was dropped before it was read is known by now.
         if oldest_first and start is not None and start[0] < await worlds.horizon(db, place.world_id):
             raise CursorExpired(remedy="Begin anew without a cursor: with the oldest that is kept.")
-        shown = context.api.memory.shown
-        return Connection.of(
-            await _read(context, place.world_id, found),
-            first,
-            lambda one: shown.of(one, Transition.of),
-            lambda one: (one.seq, one.at),
-            after,
+        memory = context.api.memory
+        passed = await memory.pages.read(
+            ("history", place.world_id, start, first, service_id, machine, order),
+            found,
+            lambda: _read(context, place.world_id, found),
         )
+        return memory.shown.of(passed, lambda passed: _page(context, passed, first, after), first, after)
 
 
-async def _read(context: Context, world_id: int, places_: Sequence[tuple[int, datetime]]) -> list[Passed]:
+async def _read(context: Context, world_id: int, places_: transitions.Places) -> list[Passed]:
     """The transitions at these places, in their order; of those not seen before by one statement."""
-    at = dict(places_)
+    at = dict(transitions.numbers(places_))
 
     async def read(keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Passed]:
         there = await transitions.numbered(context.api.db, world_id, [(seq, at[seq]) for _, seq in keys])
@@ -98,3 +96,10 @@ async def _read(context: Context, world_id: int, places_: Sequence[tuple[int, da
     keys = [(world_id, seq) for seq in at]
     found = await context.api.memory.transitions.read(keys, read)
     return [found[key] for key in keys if key in found]
+
+
+def _page(context: Context, passed: list[Passed], first: int, after: str | None) -> Connection[Transition]:
+    shown = context.api.memory.shown
+    return Connection.of(
+        passed, first, lambda one: shown.of(one, Transition.of), lambda one: (one.seq, one.at), after
+    )

@@ -12,15 +12,16 @@ from typing import Any, Generic, TypeVar
 
 from deployd.model.machine import Machine, Transition
 from deployd.model.release import Release
-from deployd.store.reads import Key, Stamp
+from deployd.store.reads import Key, Stamp, stamp
 
-__all__ = ["Kept", "Machines", "Memory", "Shown"]
+__all__ = ["Kept", "Machines", "Memory", "Pages", "Shown"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 S = TypeVar("S")
 
 _MOST = 4096
+_PAGES = 256
 
 
 class Kept(Generic[K, V]):
@@ -53,7 +54,7 @@ class Machines:
 
     def __init__(self, size: int = _MOST) -> None:
         self._size = size
-        self._known: OrderedDict[Key, Machine] = OrderedDict()
+        self._known: OrderedDict[Key, tuple[Stamp, Machine]] = OrderedDict()
 
     async def read(
         self, stamps: Iterable[Stamp], read: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Machine]]]
@@ -62,19 +63,18 @@ class Machines:
         known = self._known
         found: dict[Key, Machine] = {}
         missing: list[Key] = []
-        for world_id, id_, version, updated_at in stamps:
-            key = world_id, id_
-            one = known.get(key)
-            if one is not None and one.version == version and one.updated_at == updated_at:
+        for one in stamps:
+            key = one[0]
+            there = known.get(key)
+            if there is not None and there[0] == one:
                 known.move_to_end(key)
-                found[key] = one
+                found[key] = there[1]
             else:
                 missing.append(key)
         if missing:
-            there = await read(missing)
-            found |= there
-            for key, one in there.items():
-                known[key] = one
+            for key, machine in (await read(missing)).items():
+                found[key] = machine
+                known[key] = stamp(machine), machine
                 known.move_to_end(key)
             while len(known) > self._size:
                 known.popitem(last=False)
@@ -86,17 +86,39 @@ class Shown:
 
     def __init__(self, size: int = 2 * _MOST) -> None:
         self._size = size
-        self._known: dict[int, tuple[object, Any]] = {}
+        self._known: dict[tuple[object, ...], tuple[object, Any]] = {}
         """By the value's `id`; the value is held, so that no other one can come to have it."""
 
-    def of(self, value: V, make: Callable[[V], S]) -> S:
-        """What `make` makes of this value; made once, and always the same object."""
-        known = self._known.get(id(value))
+    def of(self, value: V, make: Callable[[V], S], *how: Hashable) -> S:
+        """What `make` makes of this value; made once for each `how`, and always the same object."""
+        key = id(value), *how
+        known = self._known.get(key)
         if known is None:
             while len(self._known) >= self._size:
                 del self._known[next(iter(self._known))]
-            known = self._known[id(value)] = value, make(value)
+            known = self._known[key] = value, make(value)
         found: S = known[1]
+        return found
+
+
+class Pages:
+    """Pages as they were read last, by what was asked; each with what another one would differ by."""
+
+    def __init__(self, size: int = _PAGES) -> None:
+        self._size = size
+        self._known: OrderedDict[Hashable, tuple[bytes, Any]] = OrderedDict()
+
+    async def read(self, asked: Hashable, content: bytes, make: Callable[[], Awaitable[V]]) -> V:
+        """The page of this content: the same object as before where that is the same."""
+        known = self._known.get(asked)
+        if known is not None and known[0] == content:
+            self._known.move_to_end(asked)
+        else:
+            known = self._known[asked] = content, await make()
+            self._known.move_to_end(asked)
+            if len(self._known) > self._size:
+                self._known.popitem(last=False)
+        found: V = known[1]
         return found
 
 
@@ -108,4 +130,5 @@ class Memory:
         self.releases: Kept[Key, Release] = Kept()
         self.transitions: Kept[tuple[int, int], Transition] = Kept()
         """By world and `seq`."""
+        self.pages = Pages()
         self.shown = Shown()

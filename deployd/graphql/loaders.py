@@ -7,10 +7,10 @@ long, never sees old rows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import Generic, TypeVar
 
 from deployd.graphql.kept import Memory
 from deployd.model.machine import Machine
@@ -20,7 +20,7 @@ from deployd.store import expected, pages, reads
 from deployd.store.database import Database
 from deployd.store.expected import Expected, Like
 from deployd.store.pages import Moment, Which
-from deployd.store.reads import Key, Stamp, Tally
+from deployd.store.reads import Key, Stamps, Tally, unpacked
 
 __all__ = ["Loader", "Loaders"]
 
@@ -44,10 +44,12 @@ class Loader(Generic[K, V]):
         """What is read for this key."""
         return (await self.load_many([key]))[0]
 
-    async def load_many(self, keys: Sequence[K]) -> list[V]:
-        """What is read for these keys, in order."""
+    async def load_many(self, keys: Sequence[K], *, at_once: bool = False) -> list[V]:
+        """What is read for these keys, in order; `at_once`: they are a whole column, and wait for nobody."""
         if not keys:
             return []
+        if at_once:
+            return await self._read(list(keys))
         if self._found is None:
             self._found = asyncio.ensure_future(self._batch())
         found, begin = self._found, len(self._keys)
@@ -62,46 +64,106 @@ class Loader(Generic[K, V]):
 
 
 class Loaders:
-    """One set for each request or connection."""
+    """One set for each request or connection; each is made when it is asked for first."""
 
     def __init__(self, db: Database, memory: Memory) -> None:
-        async def releases(db: Database, keys: Sequence[Key]) -> Mapping[Key, Release]:
-            return await memory.releases.read(keys, lambda missing: reads.releases(db, missing))
+        self._db, self._memory = db, memory
 
-        async def machines(db: Database, keys: Sequence[Key]) -> Mapping[Key, Machine]:
-            return await known(await reads.stamps(db, keys))
+    @cached_property
+    def heads(self) -> Loader[int, tuple[int, datetime] | None]:
+        """Of a world: its last transition's number, and when that was."""
+        return _one(self._db, reads.heads, None)
 
-        async def known(stamps: Iterable[Stamp]) -> dict[Key, Machine]:
-            return await memory.machines.read(stamps, lambda missing: reads.machines(db, missing))
+    @cached_property
+    def machines(self) -> Loader[Key, Machine | None]:
+        """By their ids."""
+        return _one(self._db, self._current, None)
 
-        def listed(
-            read: Callable[..., Awaitable[Mapping[K, list[Stamp]]]],
-        ) -> Callable[..., Awaitable[Mapping[K, list[Machine]]]]:
-            async def page(*asked: Any) -> Mapping[K, list[Machine]]:
-                stamps = await read(*asked)
-                found = await known(chain.from_iterable(stamps.values()))
-                return {
-                    key: [found[one[:2]] for one in each if one[:2] in found] for key, each in stamps.items()
-                }
+    @cached_property
+    def releases(self) -> Loader[Key, Release | None]:
+        """By their ids."""
+        return _one(self._db, self._releases, None)
 
-            return page
-
-        self.heads: Loader[int, tuple[int, datetime] | None] = _one(db, reads.heads, None)
-        self.machines: Loader[Key, Machine | None] = _one(db, machines, None)
-        self.releases: Loader[Key, Release | None] = _one(db, releases, None)
-        self.named: Loader[tuple[int, tuple[MachineKind, str, int]], list[Machine]]
-        self.named = _page(db, listed(pages.named))
+    @cached_property
+    def named(self) -> Loader[tuple[int, tuple[MachineKind, str, int]], list[Machine]]:
         """Of a world: which kind, behind which name, how many; and so on below."""
-        self.newest: Loader[tuple[int, tuple[Which, Moment, int]], list[Machine]]
-        self.newest = _page(db, listed(pages.newest))
-        self.deployments: Loader[tuple[Key, tuple[Moment, int]], list[Machine]]
-        self.deployments = _page(db, listed(pages.deployments))
-        self.newest_releases: Loader[tuple[Key, tuple[int, int]], list[Release]]
-        self.newest_releases = _page(db, pages.releases)
-        self.world_releases: Loader[tuple[int, tuple[Moment, int]], list[Release]]
-        self.world_releases = _page(db, pages.world_releases)
-        self.tallies: Loader[int, list[Tally] | None] = _one(db, reads.tallies, None)
-        self.expected: Loader[Like, Expected | None] = _one(db, expected.read, None)
+        return _page(self._db, self._listed(pages.named, _world))
+
+    @cached_property
+    def newest(self) -> Loader[tuple[int, tuple[Which, Moment, int]], list[Machine]]:
+        """Changes or deployments of a world."""
+        return _page(self._db, self._listed(pages.newest, _world))
+
+    @cached_property
+    def deployments(self) -> Loader[tuple[Key, tuple[Moment, int]], list[Machine]]:
+        """Of a service."""
+        return _page(self._db, self._listed(pages.deployments, _itself))
+
+    @cached_property
+    def newest_releases(self) -> Loader[tuple[Key, tuple[int, int]], list[Release]]:
+        """Of a service."""
+        return _page(self._db, pages.releases)
+
+    @cached_property
+    def world_releases(self) -> Loader[tuple[int, tuple[Moment, int]], list[Release]]:
+        """Of all services of a world."""
+        return _page(self._db, pages.world_releases)
+
+    @cached_property
+    def tallies(self) -> Loader[int, list[Tally] | None]:
+        """Of a world."""
+        return _one(self._db, self._tallies, None)
+
+    @cached_property
+    def expected(self) -> Loader[Like, Expected | None]:
+        """How long a deployment takes."""
+        return _one(self._db, expected.read, None)
+
+    async def _releases(self, db: Database, keys: Sequence[Key]) -> Mapping[Key, Release]:
+        return await self._memory.releases.read(keys, lambda missing: reads.releases(db, missing))
+
+    async def _tallies(self, db: Database, world_ids: Sequence[int]) -> Mapping[int, list[Tally]]:
+        writes = await reads.writes(db, world_ids)
+        asked = ("tallies", *world_ids)
+        return await self._memory.pages.read(asked, writes, lambda: reads.tallies(db, world_ids))
+
+    async def _current(self, db: Database, keys: Sequence[Key]) -> Mapping[Key, Machine]:
+        stamps = await reads.stamps(db, keys)
+        return await self._memory.pages.read(("machines", *keys), stamps, lambda: self._known(stamps))
+
+    async def _known(self, stamps: Stamps) -> dict[Key, Machine]:
+        """The machines of these stamps, but for any that are gone since."""
+        return await self._memory.machines.read(
+            [one for _, one in unpacked(stamps)], lambda missing: reads.machines(self._db, missing)
+        )
+
+    def _listed(
+        self, read: Callable[..., Awaitable[Stamps]], about: Callable[[Key], K]
+    ) -> Callable[..., Awaitable[Mapping[K, list[Machine]]]]:
+        """Whole pages; `about`: what one of them is of."""
+
+        async def page(db: Database, of: Sequence[K], *way: Hashable) -> Mapping[K, list[Machine]]:
+            stamps = await read(db, of, *way)
+
+            async def made() -> dict[K, list[Machine]]:
+                there = await self._known(stamps)
+                found: dict[K, list[Machine]] = {}
+                for whose, (key, _, _) in unpacked(stamps):
+                    if key in there:
+                        found.setdefault(about(whose), []).append(there[key])
+                return found
+
+            return await self._memory.pages.read((read.__name__, *of, *way), stamps, made)
+
+        return page
+
+
+def _world(key: Key) -> int:
+    return key[0]
+
+
+def _itself(key: Key) -> Key:
+    return key
 
 
 def _one(

@@ -12,7 +12,7 @@ from deployd.errors import DeploydError
 from deployd.telemetry.metrics import OPERATIONS
 from deployd.telemetry.subject import ASKING
 
-__all__ = ["Observing", "outcome_of"]
+__all__ = ["Observing", "answered", "outcome_of"]
 
 _INVALID = "invalid"
 """The field of what was refused before it began: names that callers choose are no labels."""
@@ -32,17 +32,12 @@ class Observing(SchemaExtension):
             if leg is not None:
                 begun = leg.began
             if leg is None or leg.counted:
-                kind, fields = self._fields()
-                outcome = outcome_of(self._errors())
-                for field in fields:
-                    OPERATIONS.observe(time.monotonic() - begun, kind, field, outcome)
+                _observe(*self._fields(), begun, outcome_of(self._errors()))
 
     def on_execute(self) -> Iterator[None]:
         """The document is valid: its names are those of the schema."""
         self._began = True
-        if (asking := ASKING.get()) is not None:
-            kind, fields = self._fields()
-            asking.name = f"{kind} {' '.join(fields)}"
+        _name(*self._fields())
         yield
 
     def _fields(self) -> tuple[str, list[str]]:
@@ -54,15 +49,35 @@ class Observing(SchemaExtension):
             if isinstance(one, OperationDefinitionNode) and (
                 wanted is None or (one.name is not None and one.name.value == wanted)
             ):
-                names = {
-                    each.name.value for each in one.selection_set.selections if isinstance(each, FieldNode)
-                }
-                return one.operation.value, sorted(names) or ["fragment"]
+                return _fields_of(one)
         return _INVALID, [_INVALID]
 
     def _errors(self) -> Sequence[GraphQLError]:
         result = self.execution_context.result
         return getattr(result, "errors", None) or self.execution_context.pre_execution_errors or ()
+
+
+def answered(operation: OperationDefinitionNode, begun: float) -> None:
+    """The same for one that did not pass here: begun then, by the monotonic clock, and come to an answer."""
+    kind, fields = _fields_of(operation)
+    _name(kind, fields)
+    _observe(kind, fields, begun, "ok")
+
+
+def _fields_of(operation: OperationDefinitionNode) -> tuple[str, list[str]]:
+    """What kind of operation it is, and the names of its root fields."""
+    names = {each.name.value for each in operation.selection_set.selections if isinstance(each, FieldNode)}
+    return operation.operation.value, sorted(names) or ["fragment"]
+
+
+def _observe(kind: str, fields: Sequence[str], begun: float, outcome: str) -> None:
+    for field in fields:
+        OPERATIONS.observe(time.monotonic() - begun, kind, field, outcome)
+
+
+def _name(kind: str, fields: Sequence[str]) -> None:
+    if (asking := ASKING.get()) is not None:
+        asking.name = f"{kind} {' '.join(fields)}"
 
 
 def outcome_of(errors: Sequence[GraphQLError]) -> str:

@@ -100,9 +100,12 @@ async def load_release(context: Context, world_id: int, release_id: UUID | None)
     return (await load_releases(context, [None if release_id is None else (world_id, release_id)]))[0]
 
 
-async def load_releases(context: Context, keys: Sequence[Key | None]) -> list[Release | None]:
-    """The releases of these ids, read together with others that are asked for now."""
-    found = iter(await context.loaders.releases.load_many([one for one in keys if one is not None]))
+async def load_releases(
+    context: Context, keys: Sequence[Key | None], *, at_once: bool = False
+) -> list[Release | None]:
+    """The releases of these ids, read together with others that are asked for now; or `at_once`."""
+    there_are = [one for one in keys if one is not None]
+    found = iter(await context.loaders.releases.load_many(there_are, at_once=at_once))
     there = (None if one is None else next(found) for one in keys)
     shown = context.api.memory.shown
     return [None if one is None else shown.of(one, Release.of) for one in there]

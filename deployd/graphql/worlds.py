@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -14,11 +15,12 @@ from deployd.graphql import places, releases
 from deployd.graphql.answers import Answer
 from deployd.graphql.capabilities import Capability, Gate, capabilities_of, gates_of
 from deployd.graphql.changes import Change
+from deployd.graphql.columns import Lasting
 from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems
 from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
 from deployd.graphql.deployments import Deployment
-from deployd.graphql.fields import resolved
+from deployd.graphql.fields import Wanted, resolved
 from deployd.graphql.problem import or_none, take
 from deployd.graphql.releases import Release
 from deployd.graphql.resources import Resource
@@ -29,14 +31,14 @@ from deployd.graphql.transitions import WorldName
 from deployd.model import world as words
 from deployd.model.machine import Machine
 from deployd.model.state import Health, MachineKind
-from deployd.store import machines
+from deployd.store import machines, reads
 from deployd.store.pages import Which
 
 __all__ = ["Tally", "World", "WorldQuery"]
 
 
 @strawberry.type(description="How many there are of what is in one state, and does equally well.")
-class Tally:
+class Tally(Lasting):
     """The store's Tally."""
 
     kind: MachineKind = strawberry.field(description="Services, or resources.")
@@ -46,9 +48,22 @@ class Tally:
     health: Health = strawberry.field(description="How they do.")
     count: int = strawberry.field(description="How many they are.")
 
+    @classmethod
+    def all_of(cls, found: Sequence[reads.Tally]) -> list[Self]:
+        """As they were counted."""
+        return [cls(kind=one.kind, state=one.state, health=one.health, count=one.count) for one in found]
+
+
+async def _tallies(context: Context, worlds: Sequence[World], wanted: Wanted = None) -> list[list[Tally]]:
+    """Of each."""
+    keys = [one.model.world_id for one in worlds]
+    found = await context.loaders.tallies.load_many(keys, at_once=wanted is not None)
+    shown = context.api.memory.shown
+    return [[] if each is None else shown.of(each, Tally.all_of) for each in found]
+
 
 @strawberry.type(description="A named place that services run in.")
-class World(Answer):
+class World(Lasting, Answer):
     """The model's World."""
 
     model: strawberry.Private[words.World]
@@ -85,10 +100,11 @@ class World(Answer):
         """The world of that name."""
         return cls.of(await context.operations.world(context.actor, kept))
 
-    @resolved(description="How many living services and resources it has, by state and health.")
+    @resolved(
+        description="How many living services and resources it has, by state and health.", many=_tallies
+    )
     async def tallies(self, info: Info) -> list[Tally]:
-        found = await info.context.loaders.tallies.load(self.model.world_id) or []
-        return [Tally(kind=one.kind, state=one.state, health=one.health, count=one.count) for one in found]
+        return (await _tallies(info.context, [self]))[0]
 
     @resolved(description="Its living services, by name.")
     async def services(
@@ -96,9 +112,11 @@ class World(Answer):
     ) -> Connection[Service]:
         found = await self._named(info, MachineKind.SERVICE, first, after)
         shown = info.context.api.memory.shown
-        return Connection.of(
-            found, first, lambda one: shown.of(one, lambda one: Service.of(one, self.name)), _name, after
-        )
+
+        def show(one: Machine) -> Service:
+            return shown.of(one, lambda one: Service.of(one, self.name))
+
+        return shown.of(found, lambda found: Connection.of(found, first, show, _name, after), first, after)
 
     @resolved(description="Its living service of this name.")
     async def service(self, info: Info, name: ServiceName) -> Service | None:
@@ -112,9 +130,11 @@ class World(Answer):
     ) -> Connection[Resource]:
         found = await self._named(info, MachineKind.RESOURCE, first, after)
         shown = info.context.api.memory.shown
-        return Connection.of(
-            found, first, lambda one: shown.of(one, lambda one: Resource.of(one, self.name)), _name, after
-        )
+
+        def show(one: Machine) -> Resource:
+            return shown.of(one, lambda one: Resource.of(one, self.name))
+
+        return shown.of(found, lambda found: Connection.of(found, first, show, _name, after), first, after)
 
     @resolved(description="What was asked for in it, newest first.")
     async def changes(
@@ -196,4 +216,4 @@ class WorldQuery:
     async def world(self, info: Info, name: WorldName) -> World | None:
         context = info.context
         found = await or_none(context.operations.world(context.actor, name))
-        return None if found is None else World.of(found)
+        return None if found is None else context.api.memory.shown.of(found, World.of)

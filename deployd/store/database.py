@@ -1,4 +1,4 @@
-"""The connections to Postgres: a pool for whoever reads, and one of its own for the committer.
+"""The connections to Postgres: some that everybody's statements share, and others of their own for a few.
 
 Invariant: no connection is held across anything but a statement; every statement is its own transaction.
 """
@@ -6,7 +6,10 @@ Invariant: no connection is held across anything but a statement; every statemen
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +18,7 @@ import asyncpg
 from deployd.errors import PostgresUnavailable, StoreError
 from deployd.store.queries import QUERIES
 
-__all__ = ["LOST", "Database", "lost"]
+__all__ = ["LOST", "Connections", "Database", "lost"]
 
 # What a statement may raise when the server goes away or is not there yet.
 LOST = (
@@ -38,12 +41,30 @@ _SETTINGS = {
 }
 
 
+_IDLE = 60.0
+"""Seconds after which a connection that nobody needed is closed, by the next statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How many there are for statements."""
+
+    used: int
+    idle: int
+    most: int
+
+
 class Database:
     """A Postgres with deployd's schema. Use as an async context manager, or `open` and `close`."""
 
     def __init__(self, dsn: str, *, size: int = 8) -> None:
+        """`size`: how many statements may run at once."""
         self.dsn = dsn
         self._size = size
+        self._turns = asyncio.Semaphore(size)
+        self._used = 0
+        self._idle: deque[tuple[float, asyncpg.Connection[asyncpg.Record]]] = deque()
+        """When each was used last; the one of the last statement is the first to be used again."""
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> Self:
@@ -51,13 +72,13 @@ class Database:
         try:
             self._pool = await asyncpg.create_pool(
                 self.dsn,
-                min_size=1,
+                min_size=0,
                 max_size=self._size,
                 command_timeout=60,
-                max_inactive_connection_lifetime=300,
-                reset=_as_it_is,
+                max_inactive_connection_lifetime=_IDLE,
                 server_settings=_SETTINGS,
             )
+            self._idle.append((time.monotonic(), await self._connect()))
         except LOST as error:
             raise PostgresUnavailable(
                 "Postgres does not answer",
@@ -74,7 +95,15 @@ class Database:
         """End every connection; what still runs is cut off after two seconds."""
         if self._pool is not None:
             pool, self._pool = self._pool, None
-            await _close(pool)
+            try:
+                async with asyncio.timeout(2):
+                    while self._idle:
+                        await self._idle.pop()[1].close()
+                    await pool.close()
+            except (TimeoutError, *LOST):
+                while self._idle:
+                    self._idle.pop()[1].terminate()
+                pool.terminate()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -86,17 +115,60 @@ class Database:
 
     @property
     def pool(self) -> asyncpg.Pool[asyncpg.Record]:
-        """The pool; StoreError before `open` and after `close`."""
+        """Others, for what is more than a statement; StoreError before `open` and after `close`."""
         if self._pool is None:
             raise StoreError("the database is not open")
         return self._pool
 
+    @property
+    def connections(self) -> Connections:
+        """Those that `fetch` has."""
+        return Connections(self._used, len(self._idle), self._size)
+
     async def fetch(self, query: str, *args: Any) -> Sequence[asyncpg.Record]:
         """The rows of a named query. Raises PostgresUnavailable when the server is lost."""
+        # asyncpg's own pool has a task for each statement's end, which takes as long as the statement.
+        async with self._turns:
+            if self._pool is None:
+                raise StoreError("the database is not open")
+            self._used += 1
+            try:
+                return await self._run(self._living() or await self._connect(), query, args)
+            except LOST as error:
+                raise lost(error) from error
+            finally:
+                self._used -= 1
+
+    def _living(self) -> asyncpg.Connection[asyncpg.Record] | None:
+        while self._idle:
+            connection = self._idle.pop()[1]
+            if not connection.is_closed():
+                return connection
+        return None
+
+    async def _run(
+        self, connection: asyncpg.Connection[asyncpg.Record], query: str, args: Sequence[Any]
+    ) -> Sequence[asyncpg.Record]:
+        """Whoever is cancelled leaves a connection on which something may still run: it is not used again."""
+        usable = False
         try:
-            return await self.pool.fetch(QUERIES[query], *args)
-        except LOST as error:
-            raise lost(error) from error
+            rows = await connection.fetch(QUERIES[query], *args)
+            usable = True
+            return rows
+        except asyncpg.PostgresError:
+            usable = not connection.is_closed()
+            raise
+        finally:
+            if not usable or self._pool is None:
+                connection.terminate()
+            else:
+                now = time.monotonic()
+                self._idle.append((now, connection))
+                if now - self._idle[0][0] > _IDLE:
+                    self._idle.popleft()[1].terminate()
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        return await asyncpg.connect(self.dsn, timeout=10, command_timeout=60, server_settings=_SETTINGS)
 
     async def execute(self, query: str, *args: Any) -> None:
         """Run a named query for what it does."""
@@ -124,15 +196,3 @@ def lost(error: BaseException) -> PostgresUnavailable:
             evidence=f"{type(error).__name__}: {error}",
         )
     return PostgresUnavailable("Postgres does not answer", evidence=f"{type(error).__name__}: {error}")
-
-
-async def _as_it_is(_: object) -> None:
-    """A statement leaves nothing behind in its session that would have to be reset by another one."""
-
-
-async def _close(pool: asyncpg.Pool[asyncpg.Record]) -> None:
-    try:
-        async with asyncio.timeout(2):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()

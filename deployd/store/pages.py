@@ -1,7 +1,7 @@
 """Lists that grow, page by page: a constant number of statements, however many worlds or services.
 
-Of machines a page has the stamps (reads.py). It begins behind a place in the list's order. A place is what rows
-are ordered by, so that what is added meanwhile neither repeats nor hides anything.
+Of machines a page has the stamps (reads.py). It begins behind a place in the list's order. A place is what
+rows are ordered by, so that what is added meanwhile neither repeats nor hides anything.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+import asyncpg
+
 from deployd.model.release import Release
 from deployd.model.state import MachineKind
 from deployd.store.database import Database
-from deployd.store.reads import Key, Stamp, columns
+from deployd.store.reads import Key, Stamps, columns
 from deployd.store.releases import to_release
 
 __all__ = [
@@ -51,44 +53,24 @@ class Which:
     """Its name."""
 
 
-async def named(
-    db: Database, world_ids: Sequence[int], kind: MachineKind, after: str, limit: int
-) -> dict[int, list[Stamp]]:
-    """At most `limit` living services, or resources, of each world, by name; worlds without are left out."""
-    found: dict[int, list[Stamp]] = {}
-    for row in await db.fetch("page_named", list(world_ids), kind, after, limit):
-        found.setdefault(row[0], []).append(tuple(row))
-    return found
+async def named(db: Database, world_ids: Sequence[int], kind: MachineKind, after: str, limit: int) -> Stamps:
+    """At most `limit` living services, or resources, of each world, by name."""
+    return _stamps(await db.fetch("page_named", list(world_ids), kind, after, limit))
 
 
-async def newest(
-    db: Database, world_ids: Sequence[int], which: Which, before: Moment, limit: int
-) -> dict[int, list[Stamp]]:
-    """At most `limit` of these of each world, newest first; worlds without are left out."""
-    found: dict[int, list[Stamp]] = {}
-    rows = await db.fetch(
-        "page_newest",
-        list(world_ids),
-        which.kind,
-        which.state,
-        which.actor,
-        which.service,
-        *before,
-        limit,
-    )
-    for row in rows:
-        found.setdefault(row[0], []).append(tuple(row))
-    return found
+async def newest(db: Database, world_ids: Sequence[int], which: Which, before: Moment, limit: int) -> Stamps:
+    """At most `limit` of these of each world, newest first."""
+    what = which.kind, which.state, which.actor, which.service
+    return _stamps(await db.fetch("page_newest", list(world_ids), *what, *before, limit))
 
 
-async def deployments(
-    db: Database, services: Sequence[Key], before: Moment, limit: int
-) -> dict[Key, list[Stamp]]:
-    """At most `limit` of each service, newest first; services without are left out."""
-    found: dict[Key, list[Stamp]] = {}
-    for service_id, *stamp in await db.fetch("page_deployments", *columns(services), *before, limit):
-        found.setdefault((stamp[0], service_id), []).append(tuple(stamp))
-    return found
+async def deployments(db: Database, services: Sequence[Key], before: Moment, limit: int) -> Stamps:
+    """At most `limit` of each service, newest first; the stamps are about the services."""
+    return _stamps(await db.fetch("page_deployments", *columns(services), *before, limit))
+
+
+def _stamps(rows: Sequence[asyncpg.Record]) -> Stamps:
+    return bytes(rows[0][0] or b"")
 
 
 async def releases(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from deployd.model.machine import Machine
@@ -17,21 +18,37 @@ from deployd.store.releases import to_release
 __all__ = [
     "Key",
     "Stamp",
+    "Stamps",
     "Tally",
     "columns",
     "heads",
     "is_migrated",
     "machines",
     "releases",
+    "stamp",
     "stamps",
     "tallies",
+    "unpacked",
+    "writes",
 ]
 
 Key = tuple[int, UUID]
 """A world's id, and that of a machine or a release in it."""
-Stamp = tuple[int, UUID, int, datetime]
-"""Of a machine: its world's id, its own, its version, and when it was last written. While that is the same, so
-is everything of the machine that is shown."""
+Stamp = tuple[Key, int, int]
+"""Of a machine: which, its version, and when it was last written, in microseconds since 2000.
+
+While that is the same, so is everything of the machine that is shown.
+"""
+Stamps = bytes
+"""Of a page of machines, one after the other, as Postgres sends it: two pages with the same are the same.
+
+Each is 56 bytes: the world's id, the id of what the page asks about (a service of its deployments, else the
+machine), the machine's id, its version, and when it was last written.
+"""
+
+_STAMP = struct.Struct(">q16s16sqq")
+_BEGAN = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +78,31 @@ async def machines(db: Database, keys: Sequence[Key]) -> dict[Key, Machine]:
     return {(row["world_id"], row["id"]): to_machine(row) for row in rows}
 
 
-async def stamps(db: Database, keys: Sequence[Key]) -> list[Stamp]:
-    """Of those that exist, in no order."""
-    return [tuple(row) for row in await db.fetch("read_stamps", *columns(keys))]
+async def stamps(db: Database, keys: Sequence[Key]) -> Stamps:
+    """Of those that exist, in the order of the keys."""
+    return bytes((await db.fetch("read_stamps", *columns(keys)))[0][0] or b"")
+
+
+def unpacked(stamps_: Stamps) -> Iterator[tuple[Key, Stamp]]:
+    """Each of them, with what it was asked about."""
+    for world_id, about, id_, version, written in _STAMP.iter_unpack(stamps_):
+        yield (world_id, UUID(bytes=about)), ((world_id, UUID(bytes=id_)), version, written)
+
+
+def stamp(machine: Machine) -> Stamp:
+    """The one that it has."""
+    return (machine.world_id, machine.id), machine.version, (machine.updated_at - _BEGAN) // _MICROSECOND
 
 
 async def releases(db: Database, keys: Sequence[Key]) -> dict[Key, Release]:
     """Those that exist."""
     rows = await db.fetch("read_releases", *columns(keys))
     return {(row["world_id"], row["id"]): to_release(row) for row in rows}
+
+
+async def writes(db: Database, world_ids: Sequence[int]) -> bytes:
+    """What is another one as soon as something of these worlds' services and resources was written."""
+    return bytes((await db.fetch("read_writes", list(world_ids)))[0][0] or b"")
 
 
 async def tallies(db: Database, world_ids: Sequence[int]) -> dict[int, list[Tally]]:

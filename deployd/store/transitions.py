@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -15,9 +16,17 @@ from deployd.model.state import MachineKind
 from deployd.store.codec import decode
 from deployd.store.database import Database
 
-__all__ = ["Page", "entered", "history", "numbered", "read", "read_of", "read_page"]
+__all__ = ["Page", "Places", "entered", "history", "numbered", "numbers", "read", "read_of", "read_page"]
+
+Places = bytes
+"""Which transitions a page of a history has, one after the other, as Postgres sends it.
+
+Two pages of a world with the same are the same. Each is 16 bytes: `seq`, and when it was.
+"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGAN = datetime(2000, 1, 1, tzinfo=UTC)
+_PLACE = struct.Struct(">qq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +93,23 @@ async def history(
     service_id: UUID | None = None,
     machine_id: UUID | None = None,
     oldest_first: bool = False,
-) -> list[tuple[int, datetime]]:
-    """At most `limit` transitions that are kept, behind a place: of a world, a service, or one machine.
-
-    Their `seq` and `at`; `numbered` has the rest.
-    """
+) -> Places:
+    """At most `limit` transitions that are kept, behind a place: of a world, a service, or one machine."""
     if oldest_first:
         query, start = "read_history_up", (0, _EPOCH)
     else:
         query, start = "read_history", (2**63 - 1, datetime(9999, 12, 31, tzinfo=UTC))
     rows = await db.fetch(query, world_id, service_id, machine_id, *(place or start), limit)
-    return [(seq, at) for seq, at in rows]
+    return bytes(rows[0][0] or b"")
 
 
-async def numbered(
-    db: Database, world_id: int, places: Sequence[tuple[int, datetime]]
-) -> dict[int, Transition]:
+def numbers(places: Places) -> list[tuple[int, int]]:
+    """The `seq` of each, and when it was, in microseconds since 2000."""
+    return list(_PLACE.iter_unpack(places))
+
+
+async def numbered(db: Database, world_id: int, places: Sequence[tuple[int, int]]) -> dict[int, Transition]:
     """The transitions of a world at these places, by `seq`; without any that are not kept any more."""
-    moments = [at for _, at in places]
-    numbers = [seq for seq, _ in places]
-    rows = await db.fetch("read_numbered", world_id, numbers, min(moments), max(moments))
+    moments = [_BEGAN + timedelta(microseconds=at) for _, at in places]
+    rows = await db.fetch("read_numbered", world_id, [seq for seq, _ in places], min(moments), max(moments))
     return {row["seq"]: _transition(row) for row in rows}

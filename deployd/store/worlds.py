@@ -42,6 +42,12 @@ def _world(row: asyncpg.Record) -> World:
     )
 
 
+def _as_known(row: asyncpg.Record, known: Mapping[int, World]) -> World:
+    """The same object as before where nothing was changed: most of a row is JSON."""
+    one = known.get(row["world_id"])
+    return one if one is not None and one.version == row["version"] else _world(row)
+
+
 async def add(
     db: Database,
     name: str,
@@ -77,10 +83,10 @@ async def update(
     return bool(rows)
 
 
-async def get(db: Database, name: str) -> World | None:
-    """The world of this name: the living one, or else the last that ended."""
+async def get(db: Database, name: str, known: Mapping[int, World] = MappingProxyType({})) -> World | None:
+    """The world of this name: the living one, or else the last that ended; `known`: as of `list_all`."""
     rows = await db.fetch("get_world", name)
-    return _world(rows[0]) if rows else None
+    return _as_known(rows[0], known) if rows else None
 
 
 async def by_id(db: Database, world_id: int) -> World | None:
@@ -90,12 +96,7 @@ async def by_id(db: Database, world_id: int) -> World | None:
 
 async def list_all(db: Database, known: Mapping[int, World] = MappingProxyType({})) -> list[World]:
     """All worlds, by name, also those that have ended; `known`: as they were before, by their ids."""
-    found = [
-        one
-        if (one := known.get(row["world_id"])) is not None and one.version == row["version"]
-        else _world(row)
-        for row in await db.fetch("list_worlds")
-    ]
+    found = [_as_known(row, known) for row in await db.fetch("list_worlds")]
     if len(WORLDS) > len(found):  # some are forgotten
         for gone in WORLDS.keys() - {one.world_id for one in found}:
             del WORLDS[gone]

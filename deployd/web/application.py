@@ -37,7 +37,7 @@ def application(
     app = web.Application(
         middlewares=[*tracing, errors_as_problems(refused), guard(allowed_hosts)], client_max_size=LARGEST
     )
-    authentication = Authentication(api.db, trust_loopback)
+    authentication = Authentication(api.db, api.bus, trust_loopback)
     view = View(api, authentication, refused)
     app.router.add_post("/graphql", view.post)
     app.router.add_get("/graphql", view.get, allow_head=False)

@@ -25,6 +25,8 @@ from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
 from deployd.errors import Unauthenticated
+from deployd.graphql import answering
+from deployd.graphql.answering import is_known
 from deployd.graphql.context import Api, Context
 from deployd.graphql.schema import SCHEMA
 from deployd.graphql.sharing import shareable
@@ -107,8 +109,15 @@ class View(GraphQLView[Context, None]):
         self, request: web.Request, wanted: Media, allowed: frozenset[OperationType]
     ) -> web.StreamResponse:
         revocations = self.channels.revocations
-        context = await self.get_context(request, web.Response())
         operation = await read(request)
+        if wanted is not Media.EVENTS and is_known(operation.query):
+            reader = Context(self._api, await self._authentication.reader(request))
+            data = await answering.answer(
+                operation.query, operation.variables, operation.operation_name, reader
+            )
+            if data is not None:
+                return _response(wanted, 200, {"data": data})
+        context = await self.get_context(request, web.Response())
         given: _Given = {
             "variable_values": operation.variables,
             "operation_name": operation.operation_name,
@@ -133,12 +142,7 @@ class View(GraphQLView[Context, None]):
             text = "mutations are executed by POST only"
             raise web.HTTPMethodNotAllowed(request.method, ["POST"], text=text) from error
         status, body = outcome(result)
-        return web.Response(
-            status=status if wanted is Media.GRAPHQL else 200,
-            body=msgspec.json.encode(body),
-            content_type=wanted.value,
-            charset="utf-8",
-        )
+        return _response(wanted, status, body)
 
     async def close(self) -> None:
         """End events, and tell every websocket that the server goes away; at most half a second."""
@@ -226,6 +230,14 @@ class View(GraphQLView[Context, None]):
     def encode_json(self, data: object) -> str:
         """Text, as websockets' frames have to be."""
         return msgspec.json.encode(data).decode()
+
+
+def _response(wanted: Media, status: int, body: dict[str, object]) -> web.Response:
+    return web.Response(
+        status=status if wanted is Media.GRAPHQL else 200,
+        body=msgspec.json.encode(body),
+        headers={"Content-Type": f"{wanted.value}; charset=utf-8"},
+    )
 
 
 def outcome(result: ExecutionResult) -> tuple[int, dict[str, object]]:

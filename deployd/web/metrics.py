@@ -127,12 +127,12 @@ def _held(api: Api, now: Mapping[str, int]) -> Iterable[Metric]:
         "Operations under way over websockets.",
         now["operations"],
     )
-    pool = api.db.pool
+    there = api.db.connections
     size = GaugeMetricFamily("deployd_database_pool_connections", "Of the pool, by state.", labels=["state"])
-    size.add_metric(["idle"], pool.get_idle_size())
-    size.add_metric(["used"], pool.get_size() - pool.get_idle_size())
+    size.add_metric(["idle"], there.idle)
+    size.add_metric(["used"], there.used)
     yield size
-    yield GaugeMetricFamily("deployd_database_pool_limit", "How many there may be.", pool.get_max_size())
+    yield GaugeMetricFamily("deployd_database_pool_limit", "How many there may be.", there.most)
 
 
 def _stored(read: Figures | None) -> Iterable[Metric]:

@@ -188,12 +188,12 @@ TEETH: dict[str, tuple[Change, Scenario, str]] = {
         "mail {} came",
     ),
     "seq has gaps": (
-        sql("commit", "set seq = h.seq + t.n", "set seq = h.seq + t.n + 1"),
+        sql("commit", "seq = h.seq + t.n", "seq = h.seq + t.n + 1"),
         Scenario(),
         "seq is",
     ),
     "the clock is believed": (
-        sql("commit", "at = greatest(h.at, clock_timestamp())", "at = clock_timestamp()"),
+        sql("commit", "then greatest(h.at, clock_timestamp())", "then clock_timestamp()"),
         Scenario(),
         "went back",
     ),

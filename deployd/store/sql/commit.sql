@@ -104,14 +104,22 @@ with shape as (
         order by world_id, id, n
     ) d on d.world_id = b.world_id and d.id = b.id
 ), tally as (
-    select world_id, count(*) as n from news group by world_id
+    -- What is written silently of services and resources has no number, and is counted by `writes`.
+    select world_id, sum(n) as n from (
+        select world_id, 1 as n from news
+        union all
+        select world_id, 0 from moved where not moves and kind in ('service', 'resource')
+    ) w group by world_id
 ), locked as (
     select h.world_id from world_heads h
     where h.world_id in (select world_id from tally)
     order by h.world_id
     for no key update
 ), head as (
-    update world_heads h set seq = h.seq + t.n, at = greatest(h.at, clock_timestamp())
+    update world_heads h set
+        seq = h.seq + t.n,
+        at = case when t.n > 0 then greatest(h.at, clock_timestamp()) else h.at end,
+        writes = h.writes + 1
     from tally t join locked l on l.world_id = t.world_id
     where h.world_id = t.world_id
     returning h.world_id, h.seq - t.n as base, h.at

@@ -1,20 +1,21 @@
--- Lists that grow, page by page: of many worlds or services by one statement each. Of machines only the stamps:
--- whoever reads a page again knows most of them.
+-- Lists that grow, page by page: of many worlds or services by one statement each. Of machines only the stamps
+-- (reads.py): whoever reads a page again knows most of them, and most often that it is the same page.
 
 -- name: page_named
 -- The living machines of a kind in worlds, by name, behind a name.
-select m.world_id, m.id, m.version, m.updated_at
+select string_agg(int8send(m.world_id) || uuid_send(m.id) || uuid_send(m.id) || int8send(m.version)
+                  || timestamptz_send(m.updated_at), ''::bytea order by m.name)
 from unnest($1::bigint[]) as k (world_id)
 cross join lateral (
     select * from machines x
     where x.world_id = k.world_id and x.kind = $2 and x.name is not null and x.name > $3
     order by x.name limit $4
-) m
-order by m.name;
+) m;
 
 -- name: page_newest
 -- Changes or deployments of worlds, newest first: of a state, of an actor, of a service.
-select m.world_id, m.id, m.version, m.updated_at
+select string_agg(int8send(m.world_id) || uuid_send(m.id) || uuid_send(m.id) || int8send(m.version)
+                  || timestamptz_send(m.updated_at), ''::bytea order by m.created_at desc, m.id desc)
 from unnest($1::bigint[]) as k (world_id)
 cross join lateral (
     select * from machines x
@@ -28,20 +29,19 @@ cross join lateral (
                 and d.facts ->> 'service' = $5)))
       and (x.created_at, x.id) < ($6, $7)
     order by x.created_at desc, x.id desc limit $8
-) m
-order by m.created_at desc, m.id desc;
+) m;
 
 -- name: page_deployments
 -- Of services, newest first.
-select m.service_id, m.world_id, m.id, m.version, m.updated_at
+select string_agg(int8send(m.world_id) || uuid_send(m.service_id) || uuid_send(m.id) || int8send(m.version)
+                  || timestamptz_send(m.updated_at), ''::bytea order by m.created_at desc, m.id desc)
 from unnest($1::bigint[], $2::uuid[]) as k (world_id, service_id)
 cross join lateral (
     select * from machines d
     where d.world_id = k.world_id and d.service_id = k.service_id and d.kind = 'deployment'
       and (d.created_at, d.id) < ($3, $4)
     order by d.created_at desc, d.id desc limit $5
-) m
-order by m.created_at desc, m.id desc;
+) m;
 
 -- name: page_releases
 -- Of services, newest first.

@@ -12,8 +12,9 @@ join machines m on m.world_id = k.world_id and m.id = k.id;
 
 -- name: read_stamps
 -- Of the same: whether what was read of them before is still so.
-select m.world_id, m.id, m.version, m.updated_at
-from unnest($1::bigint[], $2::uuid[]) as k (world_id, id)
+select string_agg(int8send(m.world_id) || uuid_send(m.id) || uuid_send(m.id) || int8send(m.version)
+                  || timestamptz_send(m.updated_at), ''::bytea order by k.n)
+from unnest($1::bigint[], $2::uuid[]) with ordinality as k (world_id, id, n)
 join machines m on m.world_id = k.world_id and m.id = k.id;
 
 -- name: read_releases
@@ -26,6 +27,12 @@ join releases r on r.world_id = k.world_id and r.id = k.id;
 -- name: is_migrated
 -- Answers as long as the server does; true once the schema is there.
 select to_regclass('transitions') is not null and to_regclass('world_heads') is not null as there;
+
+-- name: read_writes
+-- While these are the same, nothing was written of the worlds' services and resources.
+select string_agg(int8send(h.world_id) || int8send(h.writes), ''::bytea order by k.n)
+from unnest($1::bigint[]) with ordinality as k (world_id, n)
+join world_heads h on h.world_id = k.world_id;
 
 -- name: read_tallies
 -- How many living services and resources worlds have in each state and health.

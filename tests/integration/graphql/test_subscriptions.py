@@ -130,7 +130,7 @@ async def test_who_leaves_is_forgotten(served: Served) -> None:
         assert (await ws.receive())["id"] == "c"
     await until(lambda: not listeners)
     # A cancelled read gives its connection back a moment later.
-    await until(lambda: served.db.pool.get_idle_size() == served.db.pool.get_size())
+    await until(lambda: served.db.connections.used == 0)
 
 
 async def until(condition: Any) -> None:
@@ -145,7 +145,7 @@ async def test_no_connection_is_held_while_waiting(served: Served) -> None:
         for number in range(20):  # more than the pool has
             await ws.subscribe(FOLLOW, id=str(number))
             await batch(ws)
-        await until(lambda: served.db.pool.get_idle_size() == served.db.pool.get_size())
+        await until(lambda: served.db.connections.used == 0)
         assert (await served.data("{ worlds { name } }"))["worlds"]
 
 
