@@ -178,13 +178,20 @@ def _one(
 
 def _page(db: Database, read: Callable[..., Awaitable[Mapping[K, list[V]]]]) -> Loader[tuple[K, A], list[V]]:
     """Pages that are asked for in the same way, of whatever many, are one statement."""
+    nothing: list[V] = []  # always the same one, so that what is made of it is made once
 
     async def load(keys: list[tuple[K, A]]) -> list[list[V]]:
+        ways = {id(way): way for _, way in keys}
+        if len(ways) == 1:  # a column, most likely
+            (way,) = ways.values()
+            of = [key for key, _ in keys]
+            there = await read(db, list(dict.fromkeys(of)), *way)
+            return [there.get(key, nothing) for key in of]
         found: dict[tuple[K, A], list[V]] = {}
-        for way in dict.fromkeys(way for _, way in keys):
+        for way in dict.fromkeys(ways.values()):
             of = list(dict.fromkeys(key for key, each in keys if each == way))
             for key, values in (await read(db, of, *way)).items():
                 found[key, way] = values
-        return [found.get(key, []) for key in keys]
+        return [found.get(key, nothing) for key in keys]
 
     return Loader(load)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -16,7 +16,7 @@ from deployd.graphql.answers import Answer
 from deployd.graphql.capabilities import Capability, Gate, capabilities_of, gates_of
 from deployd.graphql.changes import Change
 from deployd.graphql.columns import Lasting
-from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems
+from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems, rows
 from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
 from deployd.graphql.deployments import Deployment
@@ -35,6 +35,8 @@ from deployd.store import machines, reads
 from deployd.store.pages import Which
 
 __all__ = ["Tally", "World", "WorldQuery"]
+
+N = TypeVar("N")
 
 
 @strawberry.type(description="How many there are of what is in one state, and does equally well.")
@@ -60,6 +62,51 @@ async def _tallies(context: Context, worlds: Sequence[World], wanted: Wanted = N
     found = await context.loaders.tallies.load_many(keys, at_once=wanted is not None)
     shown = context.api.memory.shown
     return [[] if each is None else shown.of(each, Tally.all_of) for each in found]
+
+
+async def _services(
+    context: Context,
+    worlds: Sequence[World],
+    wanted: Wanted = None,
+    first: int = 50,
+    after: str | None = None,
+) -> list[Connection[Service]]:
+    """A page of those of each, by name."""
+    return await _named(context, worlds, MachineKind.SERVICE, Service.of, wanted, first, after)
+
+
+async def _resources(
+    context: Context,
+    worlds: Sequence[World],
+    wanted: Wanted = None,
+    first: int = 50,
+    after: str | None = None,
+) -> list[Connection[Resource]]:
+    """A page of those of each, by name."""
+    return await _named(context, worlds, MachineKind.RESOURCE, Resource.of, wanted, first, after)
+
+
+async def _named(
+    context: Context,
+    worlds: Sequence[World],
+    kind: MachineKind,
+    of: Callable[[Machine, str], N],
+    wanted: Wanted,
+    first: int,
+    after: str | None,
+) -> list[Connection[N]]:
+    way, shown = (kind, places.name(after), rows(first, wanted)), context.api.memory.shown
+    found = await context.loaders.named.load_many(
+        [(one.model.world_id, way) for one in worlds], at_once=wanted is not None
+    )
+
+    def page(there: list[Machine], world: str) -> Connection[N]:
+        def node(one: Machine) -> N:
+            return shown.of(one, lambda one: of(one, world))
+
+        return shown.of(there, lambda there: Connection.of(there, first, node, _name, after), first, after)
+
+    return [page(there, one.name) for there, one in zip(found, worlds, strict=True)]
 
 
 @strawberry.type(description="A named place that services run in.")
@@ -106,17 +153,11 @@ class World(Lasting, Answer):
     async def tallies(self, info: Info) -> list[Tally]:
         return (await _tallies(info.context, [self]))[0]
 
-    @resolved(description="Its living services, by name.")
+    @resolved(description="Its living services, by name.", many=_services)
     async def services(
         self, info: Info, first: FirstItems = 50, after: AfterItem = None
     ) -> Connection[Service]:
-        found = await self._named(info, MachineKind.SERVICE, first, after)
-        shown = info.context.api.memory.shown
-
-        def show(one: Machine) -> Service:
-            return shown.of(one, lambda one: Service.of(one, self.name))
-
-        return shown.of(found, lambda found: Connection.of(found, first, show, _name, after), first, after)
+        return (await _services(info.context, [self], None, first, after))[0]
 
     @resolved(description="Its living service of this name.")
     async def service(self, info: Info, name: ServiceName) -> Service | None:
@@ -124,17 +165,11 @@ class World(Lasting, Answer):
         found = await machines.get_named(db, self.model.world_id, MachineKind.SERVICE, name)
         return None if found is None else Service.of(found, self.model.name)
 
-    @resolved(description="Its living resources, by name.")
+    @resolved(description="Its living resources, by name.", many=_resources)
     async def resources(
         self, info: Info, first: FirstItems = 50, after: AfterItem = None
     ) -> Connection[Resource]:
-        found = await self._named(info, MachineKind.RESOURCE, first, after)
-        shown = info.context.api.memory.shown
-
-        def show(one: Machine) -> Resource:
-            return shown.of(one, lambda one: Resource.of(one, self.name))
-
-        return shown.of(found, lambda found: Connection.of(found, first, show, _name, after), first, after)
+        return (await _resources(info.context, [self], None, first, after))[0]
 
     @resolved(description="What was asked for in it, newest first.")
     async def changes(
@@ -185,10 +220,6 @@ class World(Lasting, Answer):
     async def cursor(self, info: Info) -> CursorText:
         seq, at = await info.context.loaders.heads.load(self.model.world_id) or (0, self.model.created_at)
         return CursorText(Cursor(self.model.world_id, seq, at).encode())
-
-    async def _named(self, info: Info, kind: MachineKind, first: int, after: str | None) -> list[Machine]:
-        way = kind, places.name(after), take(first, PAGE) + 1
-        return await info.context.loaders.named.load((self.model.world_id, way))
 
     async def _newest(self, info: Info, which: Which, first: int, after: str | None) -> list[Machine]:
         way = which, places.moment(after), take(first, PAGE) + 1

@@ -113,7 +113,7 @@ async def test_a_service_says_what_it_serves_and_what_works_on_it(served: Served
 async def test_a_page_takes_as_many_statements_for_one_service_as_for_many(
     served: Served, statements: list[str]
 ) -> None:
-    """What is not known is asked for at three depths, which may meet in one statement; all others once.
+    """What is not known is asked for at some depths, which may meet in one statement; all others once.
 
     Asked again, only what may have moved is.
     """
@@ -127,7 +127,7 @@ async def test_a_page_takes_as_many_statements_for_one_service_as_for_many(
         statements.clear()
         data = await served.data(PAGE)
         assert len(data["worlds"][0]["services"]["nodes"]) >= count
-        assert 1 <= statements.count("read_releases") <= 3
+        assert 1 <= statements.count("read_releases") <= 4
         assert 1 <= statements.count("read_machines") <= 6
         assert sorted(one for one in statements if one not in at_depths) == others
         statements.clear()
