@@ -193,8 +193,10 @@ class Served:
             service_id=machine_id,
         )
 
-    async def move(self, machine_id: UUID, *steps: tuple[str, str], facts: Facts | None = None) -> None:
-        """Take a machine along (trigger, state), each committed by itself; the last one with these facts."""
+    async def move(
+        self, machine_id: UUID, *steps: tuple[str | None, str], facts: Facts | None = None
+    ) -> None:
+        """Take a machine along (trigger or None, state), each committed by itself and with these facts."""
         owner = uuid4()
         held = {one.machine.id: one.machine for one in await machines.claim(self.db, owner, ["here"], 1000)}
         machine = held[machine_id]

@@ -1,0 +1,126 @@
+"""What is kept between requests is never out of date."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from deployd.graphql.kept import Kept, Machines, Pages, Shown
+from deployd.model.facts import ServiceFacts
+from deployd.model.state import Health
+from deployd.store import worlds
+from deployd.store.commit import Birth
+from tests.integration.graphql.test_queries import add_service
+from tests.integration.web.server import Served
+
+PAGE = """{ world(name: "local") { version tallies { kind state health count }
+    services(first: 10) { nodes { name state health running serving { number }
+        deployments(first: 1) { nodes { id state } } } } } }"""
+HISTORY = '{ history(world: "local", first: 3) { nodes { seq toState } pageInfo { hasNextPage } } }'
+
+
+async def _seen(served: Served) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The second time by what is kept, which is what a server that keeps nothing says."""
+    await served.data(PAGE)
+    again = (await served.data(PAGE))["world"]
+    (service,) = again["services"]["nodes"]
+    return again, service
+
+
+async def test_what_moves_is_seen_at_once(served: Served) -> None:
+    made, deployments = await add_service(served, "cart")
+    service_id = UUID(made)
+    world, service = await _seen(served)
+    assert (service["state"], service["health"], service["running"]) == ("IDLE", "HEALTHY", 0)
+    assert world["tallies"] == [{"kind": "SERVICE", "state": "idle", "health": "HEALTHY", "count": 1}]
+    assert service["deployments"]["nodes"][0] == {"id": deployments[-1], "state": "QUEUED"}
+
+    # Without a transition.
+    await served.move(
+        service_id, (None, "idle"), facts=ServiceFacts("cart", health=Health.DEGRADED, running=2)
+    )
+    world, service = await _seen(served)
+    assert (service["state"], service["health"], service["running"]) == ("IDLE", "DEGRADED", 2)
+    assert world["tallies"] == [{"kind": "SERVICE", "state": "idle", "health": "DEGRADED", "count": 1}]
+
+    await served.move(UUID(deployments[-1]), ("start", "fetching"))
+    _, service = await _seen(served)
+    assert service["deployments"]["nodes"] == [{"id": deployments[-1], "state": "FETCHING"}]
+
+    later = served.deployment("cart", service_id)
+    await served.committer.store(births=(later,))
+    _, service = await _seen(served)
+    assert service["deployments"]["nodes"] == [{"id": str(later.id), "state": "QUEUED"}]
+
+    other = served.service("till")
+    await served.committer.store(
+        births=(Birth(**{one.name: getattr(other, one.name) for one in fields(other)}),)
+    )
+    await served.data(PAGE)
+    world = (await served.data(PAGE))["world"]
+    assert [one["name"] for one in world["services"]["nodes"]] == ["cart", "till"]
+    assert sum(one["count"] for one in world["tallies"]) == 2
+
+
+async def test_a_clock_that_was_set_back_is_seen(served: Served) -> None:
+    """It changes when a machine was last written, and nothing else of it."""
+    await add_service(served, "cart")
+    query = '{ world(name: "local") { services { nodes { updatedAt } } } }'
+    before = [await served.data(query) for _ in range(2)][1]
+    await served.db.pool.execute(
+        "update machines set updated_at = updated_at - $1::interval", timedelta(hours=1)
+    )
+    assert await served.data(query) != before
+
+
+async def test_a_world_that_is_changed_is_seen(served: Served) -> None:
+    query = '{ world(name: "local") { version gates { name } capabilities { name } } }'
+    before = [(await served.data(query))["world"] for _ in range(2)][1]
+    await worlds.set_gates(served.db, served.world_id, {})
+    await worlds.retire(served.db, served.world_id)
+    after = [(await served.data(query))["world"] for _ in range(2)][1]
+    assert int(after["version"]) > int(before["version"])
+
+
+async def test_history_goes_on(served: Served) -> None:
+    await add_service(served, "cart")
+    first = [(await served.data(HISTORY))["history"] for _ in range(2)]
+    assert first[0] == first[1]
+    assert [one["seq"] for one in first[0]["nodes"]] == [4, 3, 2]
+    await add_service(served, "till")
+    then = [(await served.data(HISTORY))["history"] for _ in range(2)]
+    assert [one["seq"] for one in then[0]["nodes"]] == [8, 7, 6]
+    assert then[0] == then[1]
+
+
+async def test_no_more_is_kept_than_was_said() -> None:
+    async def read(keys: Any) -> dict[Any, Any]:
+        return {key: key for key in keys}
+
+    async def nothing(_: Any) -> dict[Any, Any]:
+        return {}
+
+    kept: Kept[int, int] = Kept(2)
+    for number in range(5):
+        assert await kept.read([number], read) == {number: number}
+    assert len(kept._values) == 2
+    shown = Shown(2)
+    values = [object() for _ in range(5)]
+    for one in values:
+        assert shown.of(one, id) == id(one)
+    assert len(shown._known) == 2
+    pages = Pages(2)
+    for number in range(5):
+        assert await pages.read(number, b"", lambda: asyncio.sleep(0, "page")) == "page"
+    assert len(pages._known) == 2
+    assert await Machines(2).read([((1, UUID(int=1)), 1, 1)], nothing) == {}
+
+
+async def test_a_value_is_shown_once_for_each_way() -> None:
+    shown, value = Shown(), ["a"]
+    assert shown.of(value, list) is shown.of(value, list)
+    assert shown.of(value, list, 1) is not shown.of(value, list, 2)
+    assert shown.of(["a"], list) is not shown.of(value, list)
