@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from graphql import DocumentNode, OperationDefinitionNode
+from graphql import DocumentNode, OperationDefinitionNode, OperationType
 from graphql.execution.values import get_variable_values
 
 from deployd.graphql.context import Context
@@ -46,7 +46,7 @@ _known: OrderedDict[tuple[str, str | None], _Known] = OrderedDict()
 
 
 def is_known(text: str) -> bool:
-    """Whether this is a query that was asked before, and was valid."""
+    """Whether this was asked before, and was valid; and changes nothing."""
     return Limits.documents.get(text) is not None
 
 
@@ -94,8 +94,8 @@ def _of(text: str, operation_name: str | None, variables: dict[str, Any]) -> _Kn
         made = Execution.build(
             _SCHEMA, document, raw_variable_values=variables, operation_name=operation_name
         )
-        if not isinstance(made, Execution):
-            return None  # errors
+        if not isinstance(made, Execution) or made.operation.operation is not OperationType.QUERY:
+            return None  # errors, or something to follow
         known = _known[key] = _Known(document, made)
         if len(_known) > _MOST:
             _known.popitem(last=False)

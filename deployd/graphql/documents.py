@@ -1,7 +1,6 @@
-"""Queries that were found to be valid: their text need not be parsed and checked again.
+"""Queries and subscriptions that were found to be valid: their text need not be parsed and checked again.
 
-Only queries of a moderate length are kept, by their whole text. Mutations are not: their text may hold a
-secret.
+Only those of a moderate length are kept, by their whole text. Mutations are not: their text may hold a secret.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ class Documents:
 
 def _only_asks(document: DocumentNode) -> bool:
     return all(
-        one.operation is OperationType.QUERY
+        one.operation is not OperationType.MUTATION
         for one in document.definitions
         if isinstance(one, OperationDefinitionNode)
     )
