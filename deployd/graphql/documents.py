@@ -1,6 +1,7 @@
 """Queries and subscriptions that were found to be valid: their text need not be parsed and checked again.
 
-Only those of a moderate length are kept, by their whole text. Mutations are not: their text may hold a secret.
+Only those of a moderate length are kept, by their whole text. Mutations are not: their text may hold a
+secret.
 """
 
 from __future__ import annotations
