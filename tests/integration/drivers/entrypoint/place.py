@@ -10,7 +10,7 @@ import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -192,7 +192,8 @@ async def serving(answering: Answering, port: int = 0) -> AsyncIterator[Service]
     finally:
         server.close()
         for writer in writers:
-            writer.transport.abort()
+            with suppress(AttributeError):  # Python 3.11.2 has no loop for one that is closed
+                writer.transport.abort()
         await asyncio.sleep(0.01)
 
 
