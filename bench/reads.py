@@ -5,7 +5,8 @@ release, its resources and its newest deployment; a page of 100 transitions. dep
 token, as a client of it is. PostGraphile 5 has its default preset over views of the same tables. The third is
 an endpoint written by hand that knows these questions only, with a statement for each: what the database
 and the wire cost by themselves. All three answer the same, which is looked at first. wrk asks over 8
-connections.
+connections. Each question is asked of a world at rest, and again while 50 deployments a second are
+born of the page's services, so that what was read a moment ago is not so any more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -42,6 +43,10 @@ from deployd.store.partitions import ensure_partitions
 SIZES, SIZES_QUICK = (1_000, 10_000), (100, 1_000)
 SECONDS, SECONDS_QUICK = 4, 1
 CONNECTIONS = 8
+RATE = 50.0
+"""Commits a second in a world that moves."""
+BEFORE = 1.0
+"""Seconds that whoever commits has to begin with."""
 OURS, PEER, HAND = "deployd", "PostGraphile", "by hand"
 VIEWS = Path(__file__).parent / "peers" / "reading.sql"
 ROOT = Path(__file__).parent.parent
@@ -70,8 +75,8 @@ class Seen:
         return self.load.requests / self.load.seconds
 
 
-Case = tuple[int, str]
-"""Services of the world, and the operation."""
+Case = tuple[int, str, bool]
+"""Services of the world, the operation, and whether the world moves meanwhile."""
 Found = dict[Case, dict[str, list[Seen]]]
 
 
@@ -119,21 +124,25 @@ async def measure(options: Options) -> Found:
     """By case, each round's of everybody in turn."""
     seconds = SECONDS_QUICK if options.quick else SECONDS
     sizes = SIZES_QUICK if options.quick else SIZES
-    found: Found = {(size, one.name): {} for size in sizes for one in OPERATIONS}
+    found: Found = {
+        (size, one.name, moves): {} for size in sizes for moves in (False, True) for one in OPERATIONS
+    }
     operations = {one.name: one for one in OPERATIONS}
     async with postgres() as server, server.database("reads") as dsn:
         await _fill(dsn, sizes)
         async with _subjects(server.home, dsn) as subjects:
-            for size, name in found:
+            for size, name, _ in found:
                 await _agree(subjects, operations[name], _world(size))
             for number in range(1, options.rounds + 1):
-                for (size, name), seen in found.items():
+                for case, seen in found.items():
+                    size, name, moves = case
                     for who, subject in subjects.items():
                         post = subject.post(operations[name], _world(size))
-                        one = await _load(subject, post, seconds, server.home)
+                        async with _moving(dsn, size, seconds) if moves else nullcontext():
+                            one = await _load(subject, post, seconds, server.home)
                         seen.setdefault(who, []).append(one)
                         say(
-                            f"round {number} of {options.rounds}: {name} of {size:,}: {who} "
+                            f"round {number} of {options.rounds}: {_words(case)}: {who} "
                             f"{one.rate:,.0f}/s, "
                             f"p50 {one.load.p50:.2f} ms, p99 {one.load.p99:.2f} ms, {one.cpu:,.0f} µs"
                         )
@@ -154,8 +163,40 @@ async def _fill(dsn: str, sizes: Iterable[int]) -> None:
         await connection.close()
 
 
+@asynccontextmanager
+async def _moving(dsn: str, size: int, seconds: int) -> AsyncIterator[None]:
+    """Somebody commits in that world for so long. Raises RuntimeError when that fails."""
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "bench.peers.committing",
+            dsn,
+            str(RATE),
+            str(seconds + BEFORE),
+            _world(size),
+        ),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        await asyncio.sleep(BEFORE)
+        yield
+        await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise RuntimeError("whoever commits has failed")
+
+
 def _world(size: int) -> str:
     return f"of-{size}"
+
+
+def _words(case: Case) -> str:
+    size, name, moves = case
+    return f"{name} of {size:,}{', which moves' if moves else ''}"
 
 
 async def _agree(subjects: dict[str, Subject], one: Operation, world: str) -> None:
@@ -197,12 +238,12 @@ def results(found: Found) -> list[Result]:
     return [
         compare(
             "reads",
-            f"{name} of {size} services; {what}",
+            f"{_words(case)}; {what}",
             unit,
             OURS,
             {who: [round(pick(one), 3) for one in seen] for who, seen in by_name.items()},
         )
-        for (size, name), by_name in found.items()
+        for case, by_name in found.items()
         for (what, unit), pick in picks.items()
     ]
 
@@ -218,12 +259,12 @@ def main(argv: list[str] | None = None) -> None:
         print_results(results(found))
         return
     rows = []
-    for (size, name), by_name in found.items():
+    for case, by_name in found.items():
         ours = median(one.rate for one in by_name[OURS])
         for who, seen in by_name.items():
             rows.append(
                 (
-                    f"{name} of {size:,}" if who == OURS else "",
+                    _words(case) if who == OURS else "",
                     who,
                     *spread([one.rate for one in seen], 0),
                     *(

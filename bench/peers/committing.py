@@ -1,7 +1,8 @@
 """Transitions at a steady pace, by deployd's own committer, each told by a hint after its commit.
 
 In a process of its own, beside whoever is measured. `python -m bench.peers.committing DSN RATE SECONDS`
-prints the first and the last `seq` that it wrote.
+prints the first and the last `seq` that it wrote. Where a world is named behind that, they are births of
+deployments of its first services by name, in turn.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import sys
 from datetime import UTC, datetime
+from uuid import UUID
 
 from deployd.engine.birth import birth
 from deployd.engine.bus import Bus
@@ -17,17 +19,25 @@ from deployd.engine.committer import Committer
 from deployd.model.facts import DeploymentFacts, Source
 from deployd.model.identifier import new_id
 from deployd.model.spec import ServiceSpec
-from deployd.store import worlds
+from deployd.model.state import MachineKind
+from deployd.store import pages, worlds
 from deployd.store.database import Database
+from deployd.store.reads import unpacked
 
 WORLD = "local"
+FIRST = 50
+"""Services."""
 
 
-async def _commit(dsn: str, rate: float, seconds: float) -> None:
+async def _commit(dsn: str, rate: float, seconds: float, name: str | None) -> None:
     loop = asyncio.get_running_loop()
     async with Database(dsn, size=4) as db:
-        world = await worlds.get(db, WORLD)
+        world = await worlds.get(db, name or WORLD)
         assert world is not None, "the bench has made it"
+        services: list[UUID | None] = [None]
+        if name is not None:
+            stamps = await pages.named(db, [world.world_id], MachineKind.SERVICE, pages.FIRST_NAME, FIRST)
+            services = [id_ for _, ((_, id_), _, _) in unpacked(stamps)]
         bus = Bus(db)
         committer = Committer(db, bus.committed)
         running = asyncio.create_task(committer.run())
@@ -41,7 +51,10 @@ async def _commit(dsn: str, rate: float, seconds: float) -> None:
                 for number in range(round(rate * seconds)):
                     await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
                     # Of a placement that nobody has: nobody acts on it.
-                    one = birth(world.world_id, new_id(), facts, "bench", placement="nowhere")
+                    service = services[number % len(services)]
+                    one = birth(
+                        world.world_id, new_id(), facts, "bench", service_id=service, placement="nowhere"
+                    )
                     await committer.store(births=(one,))
                 last, _ = await worlds.head(db, world.world_id)
                 await asyncio.sleep(0.05)  # the last hint
@@ -52,4 +65,6 @@ async def _commit(dsn: str, rate: float, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_commit(sys.argv[1], float(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(
+        _commit(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4] if sys.argv[4:] else None)
+    )

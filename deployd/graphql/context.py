@@ -85,8 +85,17 @@ class Api:
 class Context:
     """One for each HTTP request, and one for each websocket."""
 
-    def __init__(self, api: Api, actor: Actor | None, reauthenticate: Reauthenticate | None = None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        actor: Actor | None,
+        reauthenticate: Reauthenticate | None = None,
+        *,
+        brief: bool = False,
+    ) -> None:
+        """`brief`: it is for one answer that changes nothing."""
         self.api = api
+        self.brief = brief
         self.actor = actor
         self.reauthenticate = reauthenticate
         self._loaders: Loaders | None = None
@@ -98,7 +107,7 @@ class Context:
     @property
     def loaders(self) -> Loaders:
         """Made by whoever needs them first: a connection that only listens does without."""
-        self._loaders = self._loaders or Loaders(self.api.db, self.api.memory)
+        self._loaders = self._loaders or Loaders(self.api.db, self.api.memory, brief=self.brief)
         return self._loaders
 
     @property

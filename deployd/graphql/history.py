@@ -64,23 +64,29 @@ class HistoryQuery:
         if service is not None:
             service_id = (await context.operations.service(context.actor, world, service)).id
         start, oldest_first = places.step(after), order is Order.OLDEST_FIRST
-        found = await transitions.history(
-            db,
-            place.world_id,
-            start,
-            take(first, PAGE) + 1,
-            service_id=service_id,
-            machine_id=None if machine is None else parse_id(machine),
-            oldest_first=oldest_first,
-        )
-        # After the page: what was dropped before it was read is known by now.
-        if oldest_first and start is not None and start[0] < await worlds.horizon(db, place.world_id):
-            raise CursorExpired(remedy="Begin anew without a cursor: with the oldest that is kept.")
+        limit, machine_id = take(first, PAGE) + 1, None if machine is None else parse_id(machine)
+
+        async def look() -> transitions.Places:
+            found = await transitions.history(
+                db,
+                place.world_id,
+                start,
+                limit,
+                service_id=service_id,
+                machine_id=machine_id,
+                oldest_first=oldest_first,
+            )
+            # After the page: what was dropped before it was read is known by now.
+            if oldest_first and start is not None and start[0] < await worlds.horizon(db, place.world_id):
+                raise CursorExpired(remedy="Begin anew without a cursor: with the oldest that is kept.")
+            return found
+
         memory = context.api.memory
-        passed = await memory.pages.read(
+        passed = await context.loaders.page(
             ("history", place.world_id, start, first, service_id, machine, order),
-            found,
-            lambda: _read(context, place.world_id, found),
+            [place.world_id],
+            look,
+            lambda places_, _: _read(context, place.world_id, places_),
         )
         return memory.shown.of(passed, lambda passed: _page(context, passed, first, after), first, after)
 

@@ -1,18 +1,21 @@
 """What is kept between requests, so that a page that was read before costs no more than a look at what moved.
 
-Invariant: nothing here is ever out of date. Releases and transitions never change; of a machine the database
-is asked which version it is at, each time, and only one that is at another is read again.
+Invariant: nothing here is ever out of date. Releases and transitions never change. Of machines the database
+is asked each time: first how often any of their world was written, and where that has moved, which version
+each of a page is at; only one that is at another is read again.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from operator import ge
 from typing import Any, Generic, TypeVar
 
 from deployd.model.machine import Machine, Transition
 from deployd.model.release import Release
-from deployd.store.reads import Key, Stamp, stamp
+from deployd.store.reads import AsOf, Key, Stamp, stamp
 
 __all__ = ["Kept", "Machines", "Memory", "Pages", "Shown"]
 
@@ -101,24 +104,61 @@ class Shown:
         return found
 
 
+class _Page:
+    """One of them; `turn` is whose it is to look."""
+
+    __slots__ = ("as_of", "content", "page", "turn")
+
+    def __init__(self) -> None:
+        self.as_of: AsOf | None = None
+        self.content: bytes | None = None
+        self.page: Any = None
+        self.turn = asyncio.Lock()
+
+    def is_of(self, as_of: AsOf) -> bool:
+        """Whether it is as of then or later."""
+        return self.as_of is not None and all(map(ge, self.as_of, as_of))
+
+
 class Pages:
     """Pages as they were read last, by what was asked; each with what another one would differ by."""
 
     def __init__(self, size: int = _PAGES) -> None:
         self._size = size
-        self._known: OrderedDict[Hashable, tuple[bytes, Any]] = OrderedDict()
+        self._known: OrderedDict[Hashable, _Page] = OrderedDict()
 
-    async def read(self, asked: Hashable, content: bytes, make: Callable[[], Awaitable[V]]) -> V:
-        """The page of this content: the same object as before where that is the same."""
+    async def read(
+        self,
+        asked: Hashable,
+        look: Callable[[], Awaitable[bytes]],
+        make: Callable[[bytes, V | None], Awaitable[V]],
+        as_of: AsOf,
+        now: Callable[[], Awaitable[AsOf]],
+    ) -> V:
+        """What `make` makes of the content that `look` finds, and of the page as it was.
+
+        It is the same object while the content is the same. `as_of` was read before, and always of the same
+        worlds; `now` reads it anew. Of all who wait while somebody looks one looks next, for all of them. A
+        page that is looked at while something is written is of then or newer, and counts as of before: so it
+        is looked at again.
+        """
         known = self._known.get(asked)
-        if known is not None and known[0] == content:
-            self._known.move_to_end(asked)
-        else:
-            known = self._known[asked] = content, await make()
-            self._known.move_to_end(asked)
+        if known is None:
+            known = self._known[asked] = _Page()
             if len(self._known) > self._size:
                 self._known.popitem(last=False)
-        found: V = known[1]
+        else:
+            self._known.move_to_end(asked)
+        if not known.is_of(as_of):
+            waits = known.turn.locked()
+            async with known.turn:
+                if not known.is_of(as_of):
+                    as_of = await now() if waits else as_of  # so that it is of all who wait behind this one
+                    content = await look()
+                    if content != known.content:
+                        known.page, known.content = await make(content, known.page), content
+                    known.as_of = as_of
+        found: V = known.page
         return found
 
 

@@ -7,7 +7,7 @@ long, never sees old rows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -20,7 +20,7 @@ from deployd.store import expected, pages, reads
 from deployd.store.database import Database
 from deployd.store.expected import Expected, Like
 from deployd.store.pages import Moment, Which
-from deployd.store.reads import Key, Stamps, Tally, unpacked
+from deployd.store.reads import AsOf, Key, Stamps, Tally, unpacked
 
 __all__ = ["Loader", "Loaders"]
 
@@ -66,8 +66,10 @@ class Loader(Generic[K, V]):
 class Loaders:
     """One set for each request or connection; each is made when it is asked for first."""
 
-    def __init__(self, db: Database, memory: Memory) -> None:
+    def __init__(self, db: Database, memory: Memory, *, brief: bool = False) -> None:
+        """`brief`: they serve one answer that changes nothing, all of which may be as of its first look."""
         self._db, self._memory = db, memory
+        self._looked: dict[tuple[int, ...], asyncio.Future[AsOf]] | None = {} if brief else None
 
     @cached_property
     def heads(self) -> Loader[int, tuple[int, datetime] | None]:
@@ -87,17 +89,17 @@ class Loaders:
     @cached_property
     def named(self) -> Loader[tuple[int, tuple[MachineKind, str, int]], list[Machine]]:
         """Of a world: which kind, behind which name, how many; and so on below."""
-        return _page(self._db, self._listed(pages.named, _world))
+        return _page(self._db, self._listed(pages.named, _world, _itself))
 
     @cached_property
     def newest(self) -> Loader[tuple[int, tuple[Which, Moment, int]], list[Machine]]:
         """Changes or deployments of a world."""
-        return _page(self._db, self._listed(pages.newest, _world))
+        return _page(self._db, self._listed(pages.newest, _world, _itself))
 
     @cached_property
     def deployments(self) -> Loader[tuple[Key, tuple[Moment, int]], list[Machine]]:
         """Of a service."""
-        return _page(self._db, self._listed(pages.deployments, _itself))
+        return _page(self._db, self._listed(pages.deployments, _itself, _world))
 
     @cached_property
     def newest_releases(self) -> Loader[tuple[Key, tuple[int, int]], list[Release]]:
@@ -122,14 +124,45 @@ class Loaders:
     async def _releases(self, db: Database, keys: Sequence[Key]) -> Mapping[Key, Release]:
         return await self._memory.releases.read(keys, lambda missing: reads.releases(db, missing))
 
+    async def page(
+        self,
+        asked: Hashable,
+        world_ids: Iterable[int],
+        look: Callable[[], Awaitable[bytes]],
+        make: Callable[[bytes, V | None], Awaitable[V]],
+    ) -> V:
+        """A page of these worlds, looked at unless none of them was written since it was read (Pages.read).
+
+        A brief answer asks once whether they were.
+        """
+        worlds = tuple(dict.fromkeys(world_ids))
+
+        async def now() -> AsOf:
+            return await reads.as_of(self._db, worlds)
+
+        if self._looked is None:
+            as_of = await now()
+        else:
+            if worlds not in self._looked:
+                self._looked[worlds] = asyncio.ensure_future(now())
+            as_of = await asyncio.shield(self._looked[worlds])
+        return await self._memory.pages.read(asked, look, make, as_of, now)
+
     async def _tallies(self, db: Database, world_ids: Sequence[int]) -> Mapping[int, list[Tally]]:
-        writes = await reads.writes(db, world_ids)
-        asked = ("tallies", *world_ids)
-        return await self._memory.pages.read(asked, writes, lambda: reads.tallies(db, world_ids))
+        async def look() -> bytes:
+            return repr(await reads.as_of(db, world_ids)).encode()
+
+        return await self.page(
+            ("tallies", *world_ids), world_ids, look, lambda *_: reads.tallies(db, world_ids)
+        )
 
     async def _current(self, db: Database, keys: Sequence[Key]) -> Mapping[Key, Machine]:
-        stamps = await reads.stamps(db, keys)
-        return await self._memory.pages.read(("machines", *keys), stamps, lambda: self._known(stamps))
+        return await self.page(
+            ("machines", *keys),
+            (world_id for world_id, _ in keys),
+            lambda: reads.stamps(db, keys),
+            lambda stamps, _: self._known(stamps),
+        )
 
     async def _known(self, stamps: Stamps) -> dict[Key, Machine]:
         """The machines of these stamps, but for any that are gone since."""
@@ -138,22 +171,28 @@ class Loaders:
         )
 
     def _listed(
-        self, read: Callable[..., Awaitable[Stamps]], about: Callable[[Key], K]
+        self,
+        read: Callable[..., Awaitable[Stamps]],
+        about: Callable[[Key], K],
+        world: Callable[[K], int],
     ) -> Callable[..., Awaitable[Mapping[K, list[Machine]]]]:
-        """Whole pages; `about`: what one of them is of."""
+        """Whole pages; `about`: what one of them is of, and which `world` that is in."""
+
+        async def made(stamps: Stamps, before: Mapping[K, list[Machine]] | None) -> Mapping[K, list[Machine]]:
+            there = await self._known(stamps)
+            found: dict[K, list[Machine]] = {}
+            for whose, (key, _, _) in unpacked(stamps):
+                if key in there:
+                    found.setdefault(about(whose), []).append(there[key])
+            for one, list_ in (before or {}).items():
+                if found.get(one) == list_:
+                    found[one] = list_  # the same object, of which more may be known
+            return found
 
         async def page(db: Database, of: Sequence[K], *way: Hashable) -> Mapping[K, list[Machine]]:
-            stamps = await read(db, of, *way)
-
-            async def made() -> dict[K, list[Machine]]:
-                there = await self._known(stamps)
-                found: dict[K, list[Machine]] = {}
-                for whose, (key, _, _) in unpacked(stamps):
-                    if key in there:
-                        found.setdefault(about(whose), []).append(there[key])
-                return found
-
-            return await self._memory.pages.read((read.__name__, *of, *way), stamps, made)
+            return await self.page(
+                (read.__name__, *of, *way), map(world, of), lambda: read(db, of, *way), made
+            )
 
         return page
 
@@ -162,7 +201,7 @@ def _world(key: Key) -> int:
     return key[0]
 
 
-def _itself(key: Key) -> Key:
+def _itself(key: K) -> K:
     return key
 
 

@@ -16,10 +16,12 @@ from deployd.store.machines import to_machine
 from deployd.store.releases import to_release
 
 __all__ = [
+    "AsOf",
     "Key",
     "Stamp",
     "Stamps",
     "Tally",
+    "as_of",
     "columns",
     "heads",
     "is_migrated",
@@ -29,7 +31,6 @@ __all__ = [
     "stamps",
     "tallies",
     "unpacked",
-    "writes",
 ]
 
 Key = tuple[int, UUID]
@@ -38,6 +39,11 @@ Stamp = tuple[Key, int, int]
 """Of a machine: which, its version, and when it was last written, in microseconds since 2000.
 
 While that is the same, so is everything of the machine that is shown.
+"""
+AsOf = tuple[int, ...]
+"""When something of some worlds was so: how often a machine of each was written, made or taken away by then,
+and up to which `seq` its transitions were not kept. While that is the same, so is everything of them that is
+shown; none of these numbers ever falls.
 """
 Stamps = bytes
 """Of a page of machines, one after the other, as Postgres sends it: two pages with the same are the same.
@@ -100,9 +106,10 @@ async def releases(db: Database, keys: Sequence[Key]) -> dict[Key, Release]:
     return {(row["world_id"], row["id"]): to_release(row) for row in rows}
 
 
-async def writes(db: Database, world_ids: Sequence[int]) -> bytes:
-    """What is another one as soon as something of these worlds' services and resources was written."""
-    return bytes((await db.fetch("read_writes", list(world_ids)))[0][0] or b"")
+async def as_of(db: Database, world_ids: Sequence[int]) -> AsOf:
+    """Of when these worlds are by now."""
+    row = (await db.fetch("read_as_of", list(world_ids)))[0]
+    return (*row["writes"], *row["horizons"])
 
 
 async def tallies(db: Database, world_ids: Sequence[int]) -> dict[int, list[Tally]]:

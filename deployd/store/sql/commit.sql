@@ -104,11 +104,11 @@ with shape as (
         order by world_id, id, n
     ) d on d.world_id = b.world_id and d.id = b.id
 ), tally as (
-    -- What is written silently of services and resources has no number, and is counted by `writes`.
+    -- What is written silently has no number, and is counted by `writes`.
     select world_id, sum(n) as n from (
         select world_id, 1 as n from news
         union all
-        select world_id, 0 from moved where not moves and kind in ('service', 'resource')
+        select world_id, 0 from moved where not moves
     ) w group by world_id
 ), locked as (
     select h.world_id from world_heads h

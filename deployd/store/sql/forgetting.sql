@@ -45,7 +45,9 @@ with seen as materialized (
     delete from machines m using old o
     where not $10::bool and m.world_id = o.world_id and m.id = o.id and m.version = o.version
       and m.owner is null
-    returning m.id
+    returning m.world_id
+), counted as (
+    update world_heads h set writes = h.writes + 1 where h.world_id in (select world_id from gone)
 )
 select (select count(*) from seen) as seen,
        case when $10 then (select count(*) from old) else (select count(*) from gone) end as gone,
@@ -118,6 +120,13 @@ with old as materialized (
     insert into forgotten as f (world_id, kind, name, number)
     select world_id, kind, name, count(*) from gone where name is not null group by world_id, kind, name
     on conflict (world_id, kind, name) do update set number = f.number + excluded.number
+), locked as (
+    select h.world_id from world_heads h
+    where h.world_id in (select world_id from gone)
+    order by h.world_id
+    for no key update
+), written as (
+    update world_heads h set writes = h.writes + 1 from locked l where h.world_id = l.world_id
 )
 select case when $3 then (select count(*) from old) else (select count(*) from gone) end as gone;
 

@@ -28,11 +28,12 @@ join releases r on r.world_id = k.world_id and r.id = k.id;
 -- Answers as long as the server does; true once the schema is there.
 select to_regclass('transitions') is not null and to_regclass('world_heads') is not null as there;
 
--- name: read_writes
--- While these are the same, nothing was written of the worlds' services and resources.
-select string_agg(int8send(h.world_id) || int8send(h.writes), ''::bytea order by k.n)
+-- name: read_as_of
+-- While these are the same, nothing was written or dropped of these worlds' machines and transitions.
+select array_agg(coalesce(h.writes, 0) order by k.n) as writes,
+       array_agg(coalesce(h.horizon, 0) order by k.n) as horizons
 from unnest($1::bigint[]) with ordinality as k (world_id, n)
-join world_heads h on h.world_id = k.world_id;
+left join world_heads h on h.world_id = k.world_id;
 
 -- name: read_tallies
 -- How many living services and resources worlds have in each state and health.

@@ -18,6 +18,13 @@ with written as (
     select world_id, id from machines
     where due_at is not null and owner is null and updated_at > now() + interval '1 s'
     for no key update skip locked
+), locked as (
+    select h.world_id from world_heads h
+    where h.world_id in (select world_id from written)
+    order by h.world_id
+    for no key update
+), counted as (
+    update world_heads h set writes = h.writes + 1 from locked l where h.world_id = l.world_id
 )
 update machines m set
     due_at = m.due_at - (m.updated_at - now()),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import fields
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from deployd.graphql.kept import Kept, Machines, Pages, Shown
 from deployd.model.facts import ServiceFacts
-from deployd.model.state import Health
-from deployd.store import worlds
+from deployd.model.state import Health, MachineKind
+from deployd.store import forgetting, workers, worlds
 from deployd.store.commit import Birth
+from deployd.store.queries import QUERIES
 from tests.integration.graphql.test_queries import add_service
 from tests.integration.web.server import Served
 
@@ -69,11 +71,43 @@ async def test_a_clock_that_was_set_back_is_seen(served: Served) -> None:
     """It changes when a machine was last written, and nothing else of it."""
     await add_service(served, "cart")
     query = '{ world(name: "local") { services { nodes { updatedAt } } } }'
-    before = [await served.data(query) for _ in range(2)][1]
     await served.db.pool.execute(
-        "update machines set updated_at = updated_at - $1::interval", timedelta(hours=1)
+        "update machines set updated_at = updated_at + $1::interval, due_at = now()", timedelta(hours=1)
     )
+    before = [await served.data(query) for _ in range(2)][1]
+    await workers.add(served.db, uuid4(), ["here"], "here", 1)
     assert await served.data(query) != before
+
+
+async def test_what_is_forgotten_is_seen(served: Served) -> None:
+    _, deployments = await add_service(served, "cart")
+    for each in deployments:
+        await served.move(UUID(each), ("cancel", "cancelled"))
+    query = '{ world(name: "local") { services { nodes { deployments { nodes { id } } } } } }'
+    (before,) = [await served.data(query) for _ in range(2)][1]["world"]["services"]["nodes"]
+    assert {one["id"] for one in before["deployments"]["nodes"]} == set(deployments)
+    gone = await forgetting.attempts(
+        served.db,
+        served.world_id,
+        MachineKind.DEPLOYMENT,
+        datetime.now(UTC) + timedelta(hours=1),
+        forgetting.FIRST,
+        0,
+        (["cancelled"], []),
+    )
+    assert gone.gone > 0
+    (after,) = (await served.data(query))["world"]["services"]["nodes"]
+    assert len(after["deployments"]["nodes"]) == len(deployments) - gone.gone
+
+
+def test_whatever_writes_what_is_shown_is_counted() -> None:
+    """Nobody is shown who holds a machine, who waits for it, and when it is due."""
+    shown = re.compile(r"\b(state|name|facts|version|attempt|deadline_at|updated_at) = ")
+    for name, statement in QUERIES.items():
+        writes = "insert into machines" in statement or "delete from machines" in statement
+        for rest in statement.split("update machines ")[1:]:
+            writes = writes or bool(shown.search(re.split(r"\b(?:where|from|returning)\b", rest)[0]))
+        assert not writes or "writes = h.writes + 1" in statement, name
 
 
 async def test_a_world_that_is_changed_is_seen(served: Served) -> None:
@@ -114,7 +148,14 @@ async def test_no_more_is_kept_than_was_said() -> None:
     assert len(shown._known) == 2
     pages = Pages(2)
     for number in range(5):
-        assert await pages.read(number, b"", lambda: asyncio.sleep(0, "page")) == "page"
+        found = await pages.read(
+            number,
+            lambda: asyncio.sleep(0, b""),
+            lambda *_, number=number: asyncio.sleep(0, number),
+            (1,),
+            lambda: asyncio.sleep(0, (1,)),
+        )
+        assert found == number
     assert len(pages._known) == 2
     assert await Machines(2).read([((1, UUID(int=1)), 1, 1)], nothing) == {}
 
@@ -124,3 +165,35 @@ async def test_a_value_is_shown_once_for_each_way() -> None:
     assert shown.of(value, list) is shown.of(value, list)
     assert shown.of(value, list, 1) is not shown.of(value, list, 2)
     assert shown.of(["a"], list) is not shown.of(value, list)
+
+
+async def test_one_looks_for_all_who_wait() -> None:
+    """And nobody gets what was looked at before it asked."""
+    pages, written, looks, may_end = Pages(), 0, 0, asyncio.Event()
+
+    async def now() -> tuple[int, ...]:
+        return (written,)
+
+    async def look() -> bytes:
+        nonlocal looks
+        looks += 1
+        seen = written
+        await may_end.wait()
+        return str(seen).encode()
+
+    async def make(content: bytes, _: object) -> int:
+        return int(content)
+
+    async def ask() -> int:
+        return await pages.read("page", look, make, await now(), now)
+
+    waiting = []
+    for number in range(10):
+        waiting.append(asyncio.create_task(ask()))
+        await asyncio.sleep(0)
+        written = number + 1
+    may_end.set()
+    assert await asyncio.gather(*waiting) == [0, *[10] * 9]
+    assert looks == 2
+    assert await ask() == 10
+    assert looks == 2
