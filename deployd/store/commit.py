@@ -202,6 +202,40 @@ def _arguments(batch: Batch) -> list[list[object]]:
     ]
 
 
+def _alone(batch: Batch) -> Step | None:
+    """The one step of a batch that has nothing else, nor hangs anything on it."""
+    if len(batch.steps) != 1 or batch.births or batch.posts:
+        return None
+    step = batch.steps[0]
+    return None if step.births or step.posts or step.consumed else step
+
+
+def _plain(step: Step) -> tuple[object, ...]:
+    """The arguments of the statement for one."""
+    machine = step.machine
+    return (
+        machine.world_id,
+        machine.id,
+        machine.version,
+        machine.fence,
+        step.trigger,
+        step.to_state,
+        step.owner,
+        None if step.facts is None else encode(step.facts),
+        step.attempt,
+        step.frees_name,
+        step.keep,
+        _ms(step.deadline),
+        step.limited_by,
+        _ms(step.due),
+        step.turn,
+        step.settled,
+        machine.state,
+        step.actor,
+        None if step.reason is None else encode(step.reason),
+    )
+
+
 async def write(
     connection: asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record],
     batch: Batch,
@@ -213,6 +247,9 @@ async def write(
     and writing it again is safe for its steps, since their version no longer matches.
     """
     try:
+        if (alone := _alone(batch)) is not None:
+            rows = await connection.fetch(QUERIES["commit_one"], *_plain(alone))
+            return [Applied(*rows[0]) if rows else None]
         rows = await connection.fetch(QUERIES["commit"], *_arguments(batch))
     except LOST as error:
         raise lost(error) from error

@@ -140,3 +140,63 @@ select ord, case when cardinality(woken) > 0 then woken end as woken,
 from moved
 union all
 select ord, null, null, seq, at, id from numbered;
+
+
+-- name: commit_one
+-- The same for one step on which nothing hangs: no births, posts or consumed mail. What is alone has nobody to
+-- share the price of the statement above with, most of which is its arrays.
+-- $1 to $4: world, machine, version and fence; $5 trigger, null where nothing moves; $6 state; $7 owner.
+with moved as (
+    update machines m set
+        state = $6,
+        facts = coalesce($8::text::jsonb, m.facts),
+        version = m.version + 1,
+        attempt = $9,
+        name = case when $10::bool then null else m.name end,
+        owner = case when $11::bool then m.owner end,
+        deadline_at = case when $5::text is not null
+                           then statement_timestamp() + $12::bigint * interval '1 ms'
+                           else m.deadline_at end,
+        due_at = case when not $11 and $13::text is null then least(
+            statement_timestamp() + $14::bigint * interval '1 ms',
+            case when $5 is not null then statement_timestamp() + $12 * interval '1 ms'
+                 else m.deadline_at end) end,
+        limited_by = $13,
+        turn_at = case
+            when $13 is null or $15::bool then null
+            when m.turn_at is not null
+            then least(m.turn_at, statement_timestamp() + $14 * interval '1 ms')
+            else coalesce(least(
+                statement_timestamp() + $14 * interval '1 ms',
+                case when $5 is not null then statement_timestamp() + $12 * interval '1 ms'
+                     else m.deadline_at end), statement_timestamp()) end,
+        waiters = case when $16::bool then '{}' else m.waiters end,
+        woken = case when $16 then m.waiters else '{}' end,
+        updated_at = statement_timestamp()
+    where m.world_id = $1 and m.id = $2
+      and m.version = $3 and m.fence = $4
+      and m.owner is not distinct from $7::uuid
+    returning m.world_id, m.id, m.kind, m.service_id, m.woken, m.deadline_at
+), poked as (
+    insert into mailbox (world_id, machine_id, trigger, actor)
+    select m.world_id, w.id, 'wake', 'deployd'
+    from moved m cross join lateral unnest(m.woken) as w (id)
+    where cardinality(m.woken) > 0
+), head as (
+    update world_heads h set
+        seq = h.seq + case when $5 is not null then 1 else 0 end,
+        at = case when $5 is not null then greatest(h.at, clock_timestamp()) else h.at end,
+        writes = h.writes + 1
+    from moved m where h.world_id = m.world_id
+    returning h.seq, h.at
+), written as (
+    insert into transitions (world_id, seq, at, machine_id, kind, service_id, trigger, from_state, to_state,
+                             actor, reason)
+    select m.world_id, h.seq, h.at, m.id, m.kind, m.service_id, $5, $17, $6, $18, $19::text::jsonb
+    from moved m cross join head h
+    where $5 is not null
+)
+select extract(epoch from m.deadline_at - statement_timestamp())::float8 as remaining,
+       case when cardinality(m.woken) > 0 then m.woken end as woken,
+       case when $5 is not null then h.seq end as seq, case when $5 is not null then h.at end as at
+from moved m left join head h on true;
