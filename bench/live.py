@@ -182,7 +182,7 @@ async def _commit(dsn: str, seconds: float) -> tuple[int, int]:
     out, _ = await process.communicate()
     if process.returncode:
         raise RuntimeError("whoever commits has failed")
-    found = json.loads(out)
+    found = json.loads(out.splitlines()[-1])
     return found["first"], found["last"]
 
 

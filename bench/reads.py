@@ -45,8 +45,6 @@ SECONDS, SECONDS_QUICK = 4, 1
 CONNECTIONS = 8
 RATE = 50.0
 """Commits a second in a world that moves."""
-BEFORE = 1.0
-"""Seconds that whoever commits has to begin with."""
 OURS, PEER, HAND = "deployd", "PostGraphile", "by hand"
 VIEWS = Path(__file__).parent / "peers" / "reading.sql"
 ROOT = Path(__file__).parent.parent
@@ -173,13 +171,14 @@ async def _moving(dsn: str, size: int, seconds: int) -> AsyncIterator[None]:
             "bench.peers.committing",
             dsn,
             str(RATE),
-            str(seconds + BEFORE),
+            str(seconds + 1),
             _world(size),
         ),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        await asyncio.sleep(BEFORE)
+        assert process.stdout is not None
+        await process.stdout.readline()
         yield
         await process.communicate()
     finally:

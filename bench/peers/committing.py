@@ -1,8 +1,8 @@
 """Transitions at a steady pace, by deployd's own committer, each told by a hint after its commit.
 
 In a process of its own, beside whoever is measured. `python -m bench.peers.committing DSN RATE SECONDS`
-prints the first and the last `seq` that it wrote. Where a world is named behind that, they are births of
-deployments of its first services by name, in turn.
+prints one line when it begins, and at its end another: the first and the last `seq` that it wrote. Where a
+world is named behind that, they are births of deployments of its first services by name, in turn.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ async def _commit(dsn: str, rate: float, seconds: float, name: str | None) -> No
         try:
             async with bus.running():
                 before, _ = await worlds.head(db, world.world_id)
+                print(json.dumps({"begins": True}), flush=True)
                 began = loop.time()
                 for number in range(round(rate * seconds)):
                     await asyncio.sleep(max(0.0, began + number / rate - loop.time()))
