@@ -8,6 +8,7 @@ claim        taking 50 due machines
 tail         reading the last 200 transitions from a cursor, as a subscription does
 history      the newest page of a service's history
 status       all services with the newest deployment of each
+metrics      what /metrics asks of the database
 
 Memory is the proportional set size of a replica while it takes machine after machine from birth to end.
 """
@@ -33,7 +34,7 @@ from deployd.model.actor import Actor, Role
 from deployd.model.retention import Retention
 from deployd.model.state import MachineKind
 from deployd.sources.trees import Trees
-from deployd.store import machines, pages, reads, transitions
+from deployd.store import figures, machines, pages, reads, transitions
 from deployd.store.pages import FIRST_NAME, LAST_MOMENT
 
 PAST, PAST_QUICK = 10_000_000, 200_000
@@ -46,7 +47,14 @@ SAMPLES, SAMPLES_QUICK = 40, 8
 CLAIMED = 50
 AGAIN = 20
 """How often a query is asked in a round, of which the median counts."""
-UNITS = {"transitions": "steps/s", "claim": "ms", "tail": "ms", "history": "ms", "status": "ms"}
+UNITS = {
+    "transitions": "steps/s",
+    "claim": "ms",
+    "tail": "ms",
+    "history": "ms",
+    "status": "ms",
+    "metrics": "ms",
+}
 NOBODY = "a placement that no worker has"
 DUE = """
 insert into machines (world_id, id, kind, state, placement, facts, due_at)
@@ -81,13 +89,13 @@ async def _compare(young: str, old: str, options: Options, stage: str) -> tuple[
     seen: tuple[Seen, Seen] = ({what: [] for what in UNITS}, {what: [] for what in UNITS})
     count = MACHINES_QUICK if options.quick else MACHINES
     for number in range(1, options.rounds + 1):
-        for dsn, figures, name in ((young, seen[0], "young"), (old, seen[1], stage)):
+        for dsn, found, name in ((young, seen[0], "young"), (old, seen[1], stage)):
             async with engine(dsn) as replica:
                 await replica.drive(50)
-                figures["transitions"].append(count * STEPS / await replica.drive(count))
+                found["transitions"].append(count * STEPS / await replica.drive(count))
                 for what, figure in (await _queries(replica)).items():
-                    figures[what].append(figure)
-            say(f"round {number} of {options.rounds}, {name}: {figures['transitions'][-1]:,.0f} steps/s")
+                    found[what].append(figure)
+            say(f"round {number} of {options.rounds}, {name}: {found['transitions'][-1]:,.0f} steps/s")
     return seen
 
 
@@ -118,7 +126,11 @@ async def _queries(replica: Engine) -> dict[str, float]:
         deployments = await pages.deployments(db, keys, LAST_MOMENT, 1)
         await reads.machines(db, [key for _, (key, _, _) in reads.unpacked(deployments)])
 
+    async def metrics() -> None:
+        await figures.read(db)
+
     times = {"tail": await _timed(tail), "history": await _timed(history), "status": await _timed(status)}
+    times["metrics"] = await _timed(metrics)
     await db.pool.execute(DUE, world_id, NOBODY, CLAIMED * AGAIN, known)
     try:
         owner = uuid4()

@@ -15,7 +15,7 @@ class Figures:
     """As it was at one moment."""
 
     machines: Mapping[tuple[str, str, str], int]
-    """By the world's name, kind and state."""
+    """By the world's name, kind and state: those that live, or are under way."""
     mail: Mapping[str, tuple[int, float]]
     """By the world's name: requests, and the age of the oldest in seconds."""
     due: int

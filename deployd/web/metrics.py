@@ -143,7 +143,9 @@ def _stored(read: Figures | None) -> Iterable[Metric]:
     )
     if read is None:
         return
-    there = GaugeMetricFamily("deployd_machines", "Machines.", labels=["world", "kind", "state"])
+    there = GaugeMetricFamily(
+        "deployd_machines", "Machines that live, or are under way.", labels=["world", "kind", "state"]
+    )
     for (world, kind, state), number in read.machines.items():
         there.add_metric([world, kind, state], number)
     yield there

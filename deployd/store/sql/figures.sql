@@ -1,7 +1,15 @@
 -- name: figures
--- Everything at once, so that it fits together. Worlds that came again under a name are counted together.
+-- Everything at once, so that it fits together. Worlds that came again under a name are counted together. Of machines
+-- what lives or is under way, each by an index of its own: those that have ended are as many as there were in years.
 select 'machines' as what, w.name as world, m.kind, m.state, sum(m.n)::bigint as number, 0::float8 as seconds
-from (select world_id, kind, state, count(*) as n from machines group by world_id, kind, state) m
+from (
+    select world_id, kind, state, count(*) as n from (
+        select world_id, kind, state from machines where name is not null
+        union all
+        select world_id, kind, state from machines
+        where name is null and (due_at is not null or owner is not null or limited_by is not null)
+    ) x group by world_id, kind, state
+) m
 join worlds w on w.world_id = m.world_id
 group by w.name, m.kind, m.state
 union all

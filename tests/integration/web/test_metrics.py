@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from deployd.model.actor import Role
 from deployd.model.identifier import new_id
-from deployd.store import tokens, workers
+from deployd.store import figures, tokens, workers
 from deployd.store.commit import Post
 from deployd.store.database import Database
+from deployd.store.queries import QUERIES
 from deployd.web import metrics
 from tests.integration.web.server import Served, serve
 
@@ -97,6 +98,20 @@ async def test_what_is_told(served: Served) -> None:
     assert value(found, "process_resident_memory_bytes") > 0
     assert any(name == "deployd_build_info" for name, _ in found)
     assert str(service.id) not in text
+
+
+async def test_what_has_ended_is_not_looked_at(served: Served) -> None:
+    """However much of it there is."""
+    done, under_way = (served.deployment("cart", new_id()) for _ in range(2))
+    await served.committer.store(births=(done, under_way))
+    await served.move(done.id, ("fail", "failed"))
+    await served.db.pool.execute("update machines set due_at = null where id = $1", done.id)
+    found = await figures.read(served.db)
+    assert found.machines == {("local", "deployment", "queued"): 1}
+    async with served.db.pool.acquire() as connection, connection.transaction():
+        await connection.execute("set local enable_seqscan = off")
+        plan = await connection.fetch("explain " + QUERIES["figures"])
+    assert not any("Seq Scan on machines" in row[0] for row in plan)
 
 
 async def test_openmetrics_where_it_is_asked_for(served: Served) -> None:
