@@ -1,7 +1,7 @@
 """A way to Postgres that can be bad: cut, cut right after a commit, slow, full, and without hints.
 
 It knows just enough of the protocol (https://www.postgresql.org/docs/current/protocol-flow.html): where
-messages begin, which of them belong to the group commit, and which are notifications.
+messages begin, which of them belong to a commit of the engine, and which are notifications.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deployd.store.queries import QUERIES
+
 __all__ = ["Proxy"]
 
-_COMMIT = b"with step as ("
-"""In the text of the group commit, and of no other statement."""
+_COMMITS = tuple(QUERIES[name].encode() for name in ("commit", "commit_one"))
 _FULL = b"SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0"
 """What a Postgres says that has no connection left."""
 
@@ -28,7 +29,7 @@ class _Line:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     commits: set[bytes] = field(default_factory=set)
-    """Names of prepared statements that are the group commit."""
+    """Names of prepared statements that are commits of the engine."""
     committing: bool = False
     """Its client waits for the answer to a commit."""
     greeted: bool = False
@@ -41,7 +42,7 @@ class _Line:
         """A message of the client."""
         if kind == b"P":
             name, _, rest = body.partition(b"\0")
-            if _COMMIT in rest:
+            if rest.startswith(_COMMITS):
                 self.commits.add(name)
         elif kind == b"B":
             name = body.split(b"\0", 2)[1]
