@@ -236,3 +236,16 @@ async def test_the_time_of_waiting_is_added_to_the_deadline(database: Database, 
         (left,) = await columns(home, one, "extract(epoch from deadline_at - now())::float8")
         assert isinstance(left, float)
         assert left == pytest.approx(3590, abs=5)
+
+
+async def test_a_clock_that_is_set_back_delays_no_turn(database: Database, tmp_path: Path) -> None:
+    """Seen from what is written down, that is as if they waited from an hour from now on."""
+    async with house(database, tmp_path, works=False) as home:
+        await limit(home, 1)
+        first, _ = await waiting_in(home, 2)
+        await database.pool.execute(
+            "update machines set turn_at = turn_at + interval '1 h', updated_at = now() + interval '1 h'"
+        )
+        assert await take(home, uuid4(), ["here"]) == set()
+        await workers.add(database, uuid4(), ["here"], "here", 1)
+        assert await take(home, uuid4(), ["here"]) == {first.id}
