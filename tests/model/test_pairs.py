@@ -253,7 +253,10 @@ async def test_mail_that_the_commit_looks_for_is_lost(
 ) -> None:
     """Even where a post makes due whatever nobody holds: each may look before the other has committed."""
     look = "case when exists (select from mailbox b where b.world_id = m.world_id and b.machine_id = m.id)"
-    commits_late = QUERIES["commit"].replace("least(", f"least({look} then statement_timestamp() end,", 1)
+    commits_late = QUERIES["commit"].replace(
+        "s.limited_by is null then least(",
+        f"s.limited_by is null then least({look} then statement_timestamp() end,",
+    )
     monkeypatch.setitem(QUERIES, "commit", commits_late)
     monkeypatch.setitem(
         QUERIES,
