@@ -46,7 +46,8 @@ class Claiming:
         """What it has taken is read, and held if the lease is still good."""
         assert process.age is not None
         ran = await self._do.run(node, "get_taken", process.worker, names)
-        read, new = process._replace(taking=None), ()
+        read = process._replace(taking=None)
+        new: tuple[Task, ...] = ()
         what = f"{process.worker} reads what it has taken"
         if self._do.is_lease_good(process.age):
             read, new = unknown(read, {held.name for held in ran.answer}), tuple(map(Task, ran.answer))

@@ -38,6 +38,9 @@ class TooMany(Exception):
 async def explore(network: Network, first: Node, most: int = 2_000_000) -> Explored:
     """Until all is seen, or a rule does not hold. At the end: from everywhere it can still end well, without
     another fault. As whoever may act does so sooner or later, it then does end well.
+
+    What is found first stands for its twins too (see symmetry). All are known by its number, so that a trace
+    is made of what was found itself, under the names that it has there.
     """
     began = time.monotonic()
     number = dict.fromkeys((first, *twins(first)), 0)

@@ -189,7 +189,7 @@ class Network:
 
     async def _left(self, process: Process) -> list[tuple[Task, ...]]:
         """What was with the committer when its holder was cancelled; of several each by itself."""
-        left = [
+        left: list[tuple[Task, ...]] = [
             (orphaned(task),) for task in process.tasks if (await self._do.go_on(task.held)).kind == "commit"
         ]
         return left or [process.orphans]

@@ -58,9 +58,9 @@ QUICK = {
     "a parent waits for its child, two workers, an answer is lost": Scenario(
         "P", "AB", faults=1, powers=_STILL
     ),
-    "two jobs take turns": Scenario("MN", gate=ONE),
-    "two jobs take turns, two workers, a wake, an answer is lost": Scenario(
-        "MN", "AB", posts=("wake",), faults=1, state="cancelling", gate=ONE, powers=_STILL
+    "two jobs take turns": Scenario("MN", state="releasing", gate=ONE),
+    "two jobs take turns, two workers, a wake and a cancel": Scenario(
+        "MN", "AB", posts=("wake", "cancel"), state="cancelling", gate=ONE, powers=_STILL
     ),
 }
 """Explored by every run of the tests."""
@@ -80,6 +80,9 @@ WHOLE = {
         "P", "AB", faults=2, powers=_STILL
     ),
     "two jobs take turns, a cancel": Scenario("MN", posts=("cancel",), state="releasing", gate=ONE),
+    "two jobs take turns, two workers, a wake, an answer is lost": Scenario(
+        "MN", "AB", posts=("wake",), faults=1, state="cancelling", gate=ONE, powers=_STILL
+    ),
     "two jobs take turns, one fault": Scenario("MN", faults=1, gate=ONE),
     "two jobs take turns, two workers": Scenario("MN", "AB", state="releasing", gate=ONE),
     "two jobs take turns, a cancel, a deadline": Scenario(

@@ -49,7 +49,8 @@ def _exchanged(node: Node, names: Mapping[str, str]) -> Node:
             name=names[one.name],
             tasks=tuple(sorted(map(task, one.tasks), key=_machine)),
             orphans=tuple(map(task, one.orphans)),
-            reading=one.reading and tuple(sorted((job(name), *rest) for name, *rest in one.reading)),
+            reading=one.reading
+            and tuple(sorted((job(name), fence, mail) for name, fence, mail in one.reading)),
             taking=one.taking and tuple(sorted(map(job, one.taking))),
         )
 

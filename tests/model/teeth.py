@@ -87,10 +87,11 @@ def _a_lease_that_never_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Lease, "held", True)
 
 
+_STILL = Powers(time=False, crash=False)
 _LATE = Scenario(posts=("cancel",), powers=Powers(late=True))
 _LOST = Scenario(faults=1, powers=Powers(crash=False))
 _PAIR = Scenario(processes="AB")
-_PARENT = Scenario("P", powers=Powers(time=False, crash=False))
+_PARENT = Scenario("P", powers=_STILL)
 _STALE = Scenario(faults=1, deadline=2)
 _TURNS = Scenario("MN", gate=ONE, state="releasing", powers=Powers(crash=False))
 _MAILED = replace(_TURNS, posts=("wake",))
@@ -243,7 +244,7 @@ TEETH: dict[str, tuple[Change, Scenario, str]] = {
     "who is claimed for its mail acts": (_act_without_a_turn, _MAILED, "has no turn"),
     "who is read anew has a turn": (
         sql("get_held", "m.limited_by is not null and m.turn_at is null as turn", "true as turn"),
-        replace(_TURNS, posts=("cancel", "wake"), faults=1, powers=Powers(time=False, crash=False)),
+        Scenario("M", posts=("cancel", "wake"), faults=1, state="releasing", gate=ONE, powers=_STILL),
         "has no turn",
     ),
     "who answers its mail goes to the end": (
