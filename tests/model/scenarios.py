@@ -95,4 +95,4 @@ WHOLE = {
         "MNO", state="releasing", gate=Gate(2, frozenset({"releasing", "cancelling"}))
     ),
 }
-"""Explored with DEPLOYD_CHAOS=whole: minutes."""
+"""Explored with DEPLOYD_CHAOS=whole: a quarter of an hour."""
