@@ -14,16 +14,19 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from deployd.engine import holding as real
+from deployd.engine import turns
 from deployd.engine.holding import Holding
 from deployd.errors import LeaseLost, PostgresUnavailable
 from deployd.machines import Runner
 from deployd.model.machine import Machine, Request
 from deployd.model.state import MachineKind
+from deployd.model.world import Capability
 from deployd.store.codec import encode
 from deployd.store.commit import Applied, Step
 from deployd.store.machines import Claimed
 from tests.model import jobs
-from tests.model.statements import BASE, FACTS, TICK, Violation, actor_of
+from tests.model.statements import Violation
+from tests.model.tables import BASE, FACTS, TICK, actor_of
 from tests.model.values import Held, Mail, kind_of, uid
 
 _THEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,16 +44,17 @@ class Wants(NamedTuple):
     what: Any = None
     acting: bool = False
     """Within its act, which requests and the deadline interrupt."""
-    key: str = ""
-    """All of the outcome that it wants to commit."""
+    key: int = 0
+    """Of the outcome that it wants to commit: the number of all that it says."""
 
 
 class Stage:
     """What a Holding sees of the world: whatever it asks for, it is told from the script, or waits."""
 
-    def __init__(self, world_id: int, script: Sequence[tuple[str, Any]]) -> None:
+    def __init__(self, world_id: int, script: Sequence[tuple[str, Any]], limit: int | None) -> None:
         self.db: Any = self
         self.world_id = world_id
+        self._limit = limit
         self._script = list(script)
         self.holding: Holding | None = None
         self.wanted: asyncio.Future[tuple[str, Any, bool]] = asyncio.get_running_loop().create_future()
@@ -88,23 +92,23 @@ class Stage:
         """As the database."""
         said = await self.gate(query)
         if query == "get_held" and said is not None:
-            name, state, attempt, version, fence, remaining, mail = said
-            return [
-                {**_row(self.world_id, name, state, attempt, version, fence, remaining), "mail": _json(mail)}
-            ]
+            return [_row(self.world_id, *said)]
         return [True] if said else []
 
     async def world(self, _: int) -> SimpleNamespace:
-        """The world, which limits nothing."""
-        return SimpleNamespace(name="local", capabilities={})
+        """The world, in which jobs are limited, or not."""
+        return SimpleNamespace(name="local", capabilities={"main": Capability("model", limit=self._limit)})
 
 
 class Actors:
     """Goes on with holdings, by the tables that are explored."""
 
-    def __init__(self, world_id: int, runners: Mapping[MachineKind, Runner]) -> None:
-        self._world_id, self._runners = world_id, runners
+    def __init__(
+        self, world_id: int, runners: Mapping[MachineKind, Runner], limit: int | None = None
+    ) -> None:
+        self._world_id, self._runners, self._limit = world_id, runners, limit
         self._known: dict[Held, Wants] = {}
+        self._outcomes: dict[str, int] = {}
 
     async def go_on(self, held: Held) -> Wants:
         """Until it wants something."""
@@ -115,7 +119,7 @@ class Actors:
 
     async def _go_on(self, held: Held) -> Wants:
         before = real.RUNNERS
-        real.RUNNERS = self._runners  # type: ignore[assignment]
+        real.RUNNERS = turns.RUNNERS = self._runners  # type: ignore[assignment]
         try:
             while True:
                 wants = await self._advance(held)
@@ -123,13 +127,14 @@ class Actors:
                     return wants
                 held = wants
         finally:
-            real.RUNNERS = before
+            real.RUNNERS = turns.RUNNERS = before
 
     async def _advance(self, held: Held) -> Wants | Held:
         """One step of it: what it wants on the way, or what it knows behind it."""
-        stage = Stage(self._world_id, held.events)
+        stage = Stage(self._world_id, held.events, self._limit)
         remaining = None if held.deadline is None else 0.0 if held.expired else TICK.total_seconds()
-        claimed = Claimed(self._machine(held), remaining, requests(held.mail))
+        limited_by = "main" if held.limited else None
+        claimed = Claimed(self._machine(held), remaining, requests(held.mail), limited_by, held.turn)
         holding = Holding(claimed, uid(held.owner), stage, stage, jobs.ACTS, jobs.ANSWERS)  # type: ignore[arg-type]
         holding._answered.update(held.answered)
         stage.holding, deadline = holding, holding._deadline
@@ -141,7 +146,8 @@ class Actors:
             kind, what, acting = stage.wanted.result()
             if not stage.told:
                 raise Violation(f"{held.name} was not told all")
-            return Wants(kind, held, what, acting, repr(what) if kind == "commit" else "")
+            key = self._outcomes.setdefault(repr(what), len(self._outcomes)) if kind == "commit" else 0
+            return Wants(kind, held, what, acting, key)
         if isinstance(task.exception(), LeaseLost | PostgresUnavailable) or not task.result():
             return Wants("ended", held)
         if holding._deadline is deadline:
@@ -164,6 +170,8 @@ class Actors:
             left is not None and left <= 0,
             tuple((one.id, one.trigger) for one in holding._mail.values()),
             tuple(sorted(holding._answered)),
+            limited=holding._limited_by is not None,
+            turn=holding._turn,
         )
 
     def _machine(self, held: Held) -> Machine:
@@ -192,8 +200,9 @@ def _json(mail: Mail) -> str | None:
 
 
 def _row(
-    world_id: int, name: str, state: str, attempt: int, version: int, fence: int, remaining: int | None
-) -> dict[str, Any]:
+    world_id: int, name: str, state: str, attempt: int, version: int, fence: int, remaining: int | None,
+    mail: Mail, limited: bool, turn: bool,
+) -> dict[str, Any]:  # fmt: skip
     """As the database answers."""
     kind = kind_of(name)
     return {
@@ -201,5 +210,5 @@ def _row(
         "change_id": None, "placement": None, "version": BASE + version, "fence": BASE + fence,
         "attempt": attempt, "deadline_at": None, "created_at": _THEN, "updated_at": _THEN,
         "facts": encode(FACTS[kind]), "remaining": _seconds(remaining),
-        "limited_by": None, "turn": False, "world_version": 1,
+        "limited_by": "main" if limited else None, "turn": turn, "world_version": 1, "mail": _json(mail),
     }  # fmt: skip

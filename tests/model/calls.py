@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from deployd.store import commit, machines, workers
+from deployd.store import commit, machines, turns, workers
 from deployd.store.commit import Batch, Post
 from deployd.store.machines import Claimed
+from deployd.store.strangers import Strangers
 from tests.model.jobs import SETTLED
-from tests.model.statements import BASE, TICK, Statements, actor_of, ticks
+from tests.model.statements import Statements
+from tests.model.tables import BASE, TICK, actor_of, ticks
 from tests.model.values import SILENCE, Held, Mail, name_of, uid
 
 
@@ -32,6 +34,8 @@ def _claimed(one: Claimed, owner: str) -> Held:
         left,
         left is not None and left <= 0,
         mail,
+        limited=one.limited_by is not None,
+        turn=one.turn,
     )
 
 
@@ -55,7 +59,43 @@ async def _get_held(db: Statements, name: str, owner: str, fence: int) -> tuple[
     if found is None:
         return None
     held = _claimed(found, owner)
-    return held.name, held.state, held.attempt, 0, 0, held.deadline, held.mail
+    return held.name, held.state, held.attempt, 0, 0, held.deadline, held.mail, held.limited, held.turn
+
+
+class _Half:
+    """`turns.take` up to where it has locked and counted (`taken` None), or from there on."""
+
+    def __init__(self, db: Statements, taken: tuple[str, ...] | None = None) -> None:
+        self._db, self.taken = db, taken
+
+    async def fetch(self, query: str, *args: Any) -> Sequence[Any]:
+        """Either statement, the other one left out."""
+        if query != "take_turns":
+            return await self._db.fetch(query, *args)
+        if self.taken is not None:
+            return [{"id": uid(one)} for one in self.taken]
+        self.taken = tuple(sorted(name_of(row["id"]) for row in await self._db.fetch(query, *args)))
+        return []
+
+
+async def _take(db: _Half, worker: str, world_id: int) -> tuple[Held, ...]:
+    found = await turns.take(db, uid(worker), ["here"], world_id, "main", 10, Strangers())  # type: ignore[arg-type]
+    return tuple(sorted(_claimed(one, worker) for one in found))
+
+
+async def _take_turns(db: Statements, worker: str) -> tuple[str, ...]:
+    half = _Half(db)
+    await _take(half, worker, db.world_id)
+    assert half.taken is not None
+    return half.taken
+
+
+async def _get_taken(db: Statements, worker: str, taken: tuple[str, ...]) -> tuple[Held, ...]:
+    return await _take(_Half(db, taken), worker, db.world_id)
+
+
+async def _list_waiting(db: Statements) -> bool:
+    return await turns.waiting(db, ["here"]) == [(db.world_id, "main")]  # type: ignore[arg-type]
 
 
 async def _wait_for(db: Statements, name: str) -> bool:
@@ -89,6 +129,9 @@ async def _add(db: Statements, worker: str) -> None:
 
 CALLS: dict[str, tuple[str, Callable[..., Awaitable[Any]]]] = {
     "claim": ("claim", _claim),
+    "list_waiting": ("list_waiting", _list_waiting),
+    "take_turns": ("take_turns", _take_turns),
+    "get_taken": ("get_taken", _get_taken),
     "held_mail": ("held_mail", _held_mail),
     "get_held": ("get_held", _get_held),
     "wait_for": ("wait_for", _wait_for),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from tests.model.values import Held, Mail, Node, Peer, Process, Row, Task
+from tests.model.values import Held, Mail, Node, Peer, Process, Row, Tables, Task
 
 
 def shifted(tasks: tuple[Task, ...], risen: tuple[tuple[str, int, int], ...]) -> tuple[Task, ...]:
@@ -28,53 +28,75 @@ def canonical(node: Node) -> Node:
     """The one value of all that differ from it in names only."""
     node = _numbered(_forgotten(node))
     ids = sorted(_mentioned(node))
-    if ids == list(range(1, len(ids) + 1)):
-        return node
-    return _renamed(node, dict(zip(ids, range(1, len(ids) + 1), strict=True)))
+    if ids and ids[-1] != len(ids):
+        node = _renamed(node, dict(zip(ids, range(1, len(ids) + 1), strict=True)))
+    return node
 
 
 def _forgotten(node: Node) -> Node:
-    """Without what nobody can be told any more: answered mail, dead workers that hold nothing."""
-    there = {one.id for one in node.tables.mail}
-    for process in node.processes:
-        for _, _, mail in process.reading or ():
-            there.update(id_ for id_, _ in mail)
-    processes = tuple(
-        process._replace(
-            tasks=tuple(
-                task._replace(
-                    held=task.held._replace(answered=tuple(one for one in task.held.answered if one in there))
-                )
-                for task in process.tasks
-            )
+    """Without what nobody can be told any more: answered mail, dead workers that hold nothing; and without
+    the order in which a process came to hold its machines.
+    """
+    processes = tuple(map(_ordered, node.processes))
+    if any(task.held.answered for process in processes for task in process.tasks):
+        there = {one.id for one in node.tables.mail}
+        for process in processes:
+            for _, _, mail in process.reading or ():
+                there.update(id_ for id_, _ in mail)
+        processes = tuple(
+            process._replace(tasks=tuple(_without(task, there) for task in process.tasks))
+            for process in processes
         )
-        for process in node.processes
-    )
-    used = {row.owner for row in node.tables.machines} | {process.worker for process in processes}
-    workers = tuple(
-        Peer(one.name, 0, True) if one.dead else one
-        for one in node.tables.workers
-        if not one.dead or one.name in used
-    )
-    return node._replace(tables=node.tables._replace(workers=workers), processes=processes)
+    tables = node.tables
+    if any(one.dead for one in tables.workers):
+        used = {row.owner for row in tables.machines} | {process.worker for process in processes}
+        workers = tuple(
+            Peer(one.name, 0, True) if one.dead else one
+            for one in tables.workers
+            if not one.dead or one.name in used
+        )
+        tables = Tables(tables.machines, tables.mail, workers)
+    return Node(tables, processes, node.posts, node.faults, node.made)
+
+
+def _ordered(process: Process) -> Process:
+    if len(process.tasks) < 2:
+        return process
+    return process._replace(tasks=tuple(sorted(process.tasks, key=_machine)))
+
+
+def _machine(task: Task) -> str:
+    return task.held.name
+
+
+def _without(task: Task, there: set[int]) -> Task:
+    answered = task.held.answered
+    if all(one in there for one in answered):
+        return task
+    return task._replace(held=task.held._replace(answered=tuple(one for one in answered if one in there)))
 
 
 def _numbered(node: Node) -> Node:
     """Workers of a process from 0, without a gap."""
-    names: dict[str, str] = {}
+    used = {row.owner for row in node.tables.machines}
+    used.update(one.name for one in node.tables.workers)
     for process in node.processes:
-        used = {process.number}
-        mentioned: Iterable[str | None] = (
-            *(row.owner for row in node.tables.machines),
-            *(one.name for one in node.tables.workers),
-            *(task.held.owner for task in (*process.tasks, *process.orphans)),
-        )
-        used |= {int(one[1:]) for one in mentioned if one is not None and one[0] == process.name}
-        names |= {
-            f"{process.name}{old}": f"{process.name}{new}"
-            for new, old in enumerate(sorted(used))
-            if new != old
-        }
+        used.add(process.worker)
+        used.update(task.held.owner for task in process.tasks)
+        used.update(task.held.owner for task in process.orphans)
+    used.discard(None)
+    if all(one[1:] == "0" for one in used if one):
+        return node
+    numbers: dict[str, list[int]] = {}
+    for one in used:
+        if one:
+            numbers.setdefault(one[0], []).append(int(one[1:]))
+    names = {
+        f"{process}{old}": f"{process}{new}"
+        for process, them in numbers.items()
+        for new, old in enumerate(sorted(them))
+        if new != old
+    }
     if not names:
         return node
 
@@ -115,7 +137,9 @@ def _mentioned(node: Node) -> set[int]:
     ids = {one.id for one in node.tables.mail}
     for process in node.processes:
         for task in (*process.tasks, *process.orphans):
-            ids |= mentioned(task.held)
+            held = task.held
+            if held.mail or held.answered or held.events:
+                ids |= mentioned(held)
         for _, _, mail in process.reading or ():
             ids.update(id_ for id_, _ in mail)
     return ids

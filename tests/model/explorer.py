@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tests.model.network import Network
 from tests.model.rules import is_good
 from tests.model.statements import Violation
+from tests.model.symmetry import twins, untied
 from tests.model.values import Node
 
 
@@ -37,9 +38,12 @@ class TooMany(Exception):
 async def explore(network: Network, first: Node, most: int = 2_000_000) -> Explored:
     """Until all is seen, or a rule does not hold. At the end: from everywhere it can still end well, without
     another fault. As whoever may act does so sooner or later, it then does end well.
+
+    What is found first stands for its twins too (see symmetry). All are known by its number, so that a trace
+    is made of what was found itself, under the names that it has there.
     """
     began = time.monotonic()
-    number = {first: 0}
+    number = dict.fromkeys((first, *twins(first)), 0)
     nodes, came = [first], [(-1, "")]
     back: list[list[int]] = [[]]
     queue = deque([0])
@@ -55,19 +59,20 @@ async def explore(network: Network, first: Node, most: int = 2_000_000) -> Explo
     while queue:
         at = queue.popleft()
         try:
-            network.doing = ""
             await network.check(nodes[at])
-            async for label, node, fault in network.nexts(nodes[at]):
-                moves += 1
-                there = number.get(node)
-                if there is None:
-                    there = number[node] = len(nodes)
-                    nodes.append(node)
-                    came.append((at, label))
-                    back.append([])
-                    queue.append(there)
-                if not fault:
-                    back[there].append(at)
+            async for label, tied, fault in network.nexts(nodes[at]):
+                for node in untied(tied):
+                    moves += 1
+                    there = number.get(node)
+                    if there is None:
+                        there = number[node] = len(nodes)
+                        number.update(dict.fromkeys(twins(node), there))
+                        nodes.append(node)
+                        came.append((at, label))
+                        back.append([])
+                        queue.append(there)
+                    if not fault:
+                        back[there].append(at)
         except Violation as wrong:
             return found(str(wrong), at, *filter(None, [network.doing]))
         if len(nodes) > most:

@@ -19,8 +19,8 @@ from deployd.model.machine import Machine, Request
 from deployd.model.state import ChangeState, MachineKind
 from deployd.model.state import DeploymentState as S
 from deployd.store import machines
-from tests.model.statements import FACTS, TICK
-from tests.model.values import FAR, uid
+from tests.model.tables import FACTS, TICK
+from tests.model.values import FAR, Gate, uid
 
 if TYPE_CHECKING:
     from tests.model.acting import Stage
@@ -30,15 +30,15 @@ FINAL = frozenset(str(one) for one in (*SETTLED, ChangeState.DONE, ChangeState.F
 _NEVER = FAR * TICK
 
 
-def runners(deadline: int) -> Mapping[MachineKind, Runner]:
-    """The tables; a job has so many ticks for what it does, and as many for undoing it."""
+def runners(deadline: int, gate: Gate | None = None) -> Mapping[MachineKind, Runner]:
+    """The tables; a job has so many ticks for what it does, and takes a turn where the gate says so."""
     within = deadline * TICK
     job = Table(
         MachineKind.DEPLOYMENT,
         states=(
             State(S.QUEUED, act="start", deadline=_NEVER, recheck=TICK),
             State(S.RELEASING, act="release", deadline=within, recheck=TICK),
-            State(S.CANCELLING, act="undo", deadline=_NEVER, recheck=TICK),
+            State(S.CANCELLING, act="undo", deadline=within if gate else _NEVER, recheck=TICK),
             *(State(one, settled=True, final=True) for one in SETTLED),
         ),
         rows=(
@@ -49,6 +49,7 @@ def runners(deadline: int) -> Mapping[MachineKind, Runner]:
             Row(EXPIRE, (S.QUEUED, S.RELEASING), S.CANCELLING),
             Row(EXPIRE, (S.CANCELLING,), S.FAILED),
         ),
+        limited=() if gate is None else tuple(S(one) for one in sorted(gate.states)),
     )
     parent = Table(
         MachineKind.CHANGE,

@@ -6,13 +6,9 @@ from datetime import timedelta
 
 from deployd.engine.lease import Lease
 from tests.model.canonical import mentioned
-from tests.model.statements import NEW, TICK, Ran
-from tests.model.values import FAR, SILENCE, Held, Mail, Node, Process, Task
-
-
-def renumbered(ran: Ran):  # type: ignore[no-untyped-def]
-    first = min((one.id for one in ran.after.mail if one.id >= NEW), default=NEW)
-    return tuple(one._replace(id=one.id - first + NEW) if one.id >= NEW else one for one in ran.after.mail)
+from tests.model.statements import Ran
+from tests.model.tables import TICK
+from tests.model.values import FAR, SILENCE, Held, Mail, Node, Process, Row, Task, Turn
 
 
 def is_lease_good(age: int) -> bool:
@@ -53,8 +49,39 @@ def told(held: Held, fence: int, mail: Mail) -> Held:
     return held._replace(events=(*held.events, ("mail" if fence == held.fence else "old mail", mail)))
 
 
-def aged(tasks: tuple[Task, ...], taken: set[str]) -> tuple[Task, ...]:
-    return tuple(task._replace(stale=task.stale or task.held.name in taken) for task in tasks)
+def later_rows(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """A tick later. How long one has waited for its turn matters to its deadline only, and is added to that.
+    So a tick is as good as several, and where no deadline comes near, none as good as one.
+    """
+    longest = 0 if all(row.deadline in (None, FAR) for row in rows) else -1
+    turns = {row.turn: max(row.turn.at - 1, longest) for row in rows if row.turn is not None}
+    places = {
+        turn: sorted(other for other in turns if turns[other] == at).index(turn) for turn, at in turns.items()
+    }
+    return tuple(
+        row._replace(
+            due=sooner(row.due),
+            deadline=row.deadline if row.is_waiting else sooner(row.deadline),
+            turn=row.turn and Turn(turns[row.turn], places[row.turn]),
+        )
+        for row in rows
+    )
+
+
+def claimed_anew(processes: tuple[Process, ...], taken: set[str]) -> tuple[Process, ...]:
+    """What others believe of these machines is old from now on."""
+
+    def aged(tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+        return tuple(task._replace(stale=task.stale or task.held.name in taken) for task in tasks)
+
+    return tuple(one._replace(tasks=aged(one.tasks), orphans=aged(one.orphans)) for one in processes)
+
+
+def unknown(process: Process, taken: set[str]) -> Process:
+    """Mail of these machines goes to whoever holds them now."""
+    return process._replace(
+        tasks=tuple(task._replace(known=task.known and task.held.name not in taken) for task in process.tasks)
+    )
 
 
 def aged_mail(

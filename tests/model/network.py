@@ -6,51 +6,55 @@ so that it may claim, read its mail, beat and sweep at any moment, or never.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
-from deployd.store import commit
-from deployd.store.commit import Batch, Step
 from tests.model.acting import UNAVAILABLE, Actors
-from tests.model.calls import CALLS, ticks_of
-from tests.model.canonical import canonical, mentioned, shifted
+from tests.model.canonical import canonical, mentioned
+from tests.model.claiming import Claiming
+from tests.model.effects import Effects
 from tests.model.knowing import (
-    aged,
-    aged_mail,
     answered,
     counted,
     is_alarmed,
-    is_lease_good,
+    later_rows,
     orphaned,
-    renumbered,
     sooner,
     told,
     with_event,
     with_process,
 )
-from tests.model.rules import check_commit, check_node, check_other, is_calling
-from tests.model.statements import NEW, Ran, Statements
-from tests.model.values import Next, Node, Powers, Process, Task, uid
+from tests.model.rules import check_node, is_calling
+from tests.model.statements import Statements
+from tests.model.values import Gate, Next, Node, Powers, Process, Task
 
 
 class Network:
     """The actors and the statements together."""
 
-    def __init__(self, statements: Statements, actors: Actors, powers: Powers) -> None:
-        self._db, self._actors, self._powers = statements, actors, powers
-        self.doing = ""
+    def __init__(
+        self, statements: Statements, actors: Actors, powers: Powers, gate: Gate | None = None
+    ) -> None:
+        self._do = Effects(statements, actors, gate)
+        self._claiming = Claiming(self._do, powers, gate)
+        self._powers, self._gate = powers, gate
+
+    @property
+    def doing(self) -> str:
         """The statement that was run last, for a trace that ends with it."""
+        return self._do.doing
 
     async def check(self, node: Node) -> None:
         """The rules of a state."""
+        self._do.begin()
         calling = [
-            (task.held.name, process.worker)
+            (task.held, process.worker)
             for process in node.processes
             for task in process.tasks
             if process.age is not None
-            and is_lease_good(process.age)
-            and is_calling(await self._actors.go_on(task.held))
+            and self._do.is_lease_good(process.age)
+            and is_calling(await self._do.go_on(task.held))
         ]
-        check_node(node, calling)
+        check_node(node, calling, self._gate)
 
     async def nexts(self, node: Node) -> AsyncIterator[Next]:
         """All that may happen. Raises Violation where a statement breaks a rule."""
@@ -64,18 +68,18 @@ class Network:
 
     async def _around(self, node: Node) -> AsyncIterator[Next]:
         for name, label in (("bury", "the silent are buried"), ("release_dead", "the dead let go")):
-            ran = await self._run(node, name)
+            ran = await self._do.run(node, name)
             if ran.after != node.tables:
-                yield self._moved(label, node, ran, node.processes)
+                yield self._do.moved(label, node, ran, node.processes)
         if node.posts:
             trigger, *others = node.posts
-            ran = await self._run(node, "post", trigger)
-            yield self._moved(
+            ran = await self._do.run(node, "post", trigger)
+            yield self._do.moved(
                 f"somebody posts {trigger}", node._replace(posts=tuple(others)), ran, node.processes
             )
             if node.faults and self._powers.lost:
                 again = node._replace(faults=node.faults - 1)
-                yield self._moved(
+                yield self._do.moved(
                     f"somebody posts {trigger}, and is not answered", again, ran, node.processes, fault=True
                 )
         if self._powers.time and (later := await self._tick(node)) is not None:
@@ -85,15 +89,12 @@ class Network:
         """A tick later; None while a call has yet to take effect: that takes less than a lease has left."""
         for process in node.processes:
             for task in process.tasks:
-                if (await self._actors.go_on(task.held)).kind == "effect":
+                if (await self._do.go_on(task.held)).kind == "effect":
                     return None
         tables = node.tables
         later = node._replace(
             tables=tables._replace(
-                machines=tuple(
-                    row._replace(due=sooner(row.due), deadline=sooner(row.deadline))
-                    for row in tables.machines
-                ),
+                machines=later_rows(tables.machines),
                 workers=tuple(one._replace(silent=min(2, one.silent + 1)) for one in tables.workers),
             ),
             processes=tuple(
@@ -113,11 +114,11 @@ class Network:
 
     async def _of(self, node: Node, at: int, process: Process) -> AsyncIterator[Next]:
         for number, orphan in enumerate(process.orphans):
-            ran = await self._commit(node, [orphan])
+            ran = await self._do.commit(node, [orphan])
             rest = process.orphans[:number] + process.orphans[number + 1 :]
             changed = process._replace(orphans=rest)
             label = f"{process.worker}'s committer still commits of {orphan.held.name}"
-            yield self._moved(counted(label, ran), node, ran, with_process(node, at, changed))
+            yield self._do.moved(counted(label, ran), node, ran, with_process(node, at, changed))
         if process.age is None:
             async for one in self._begins(node, at, process):
                 yield one
@@ -125,44 +126,22 @@ class Network:
         for number, task in enumerate(process.tasks):
             async for one in self._holds(node, at, process, number, task):
                 yield one
-        for loop in (self._claims, self._reads, self._beats, self._sweeps):
+        claiming = self._claiming
+        for loop in (claiming.takes, claiming.claims, self._reads, self._beats, claiming.sweeps):
             async for one in loop(node, at, process):
                 yield one
         if node.faults and self._powers.crash:
-            dead = process._replace(age=None, tasks=(), reading=None, orphans=await self._left(process))
-            crashed = node._replace(faults=node.faults - 1, processes=with_process(node, at, dead))
-            yield Next(f"{process.worker} is killed", canonical(crashed), fault=True)
+            for orphans in await self._left(process):
+                dead = Process(process.name, process.number, None, orphans=orphans)
+                crashed = node._replace(faults=node.faults - 1, processes=with_process(node, at, dead))
+                yield Next(f"{process.worker} is killed", canonical(crashed), fault=True)
 
     async def _begins(self, node: Node, at: int, process: Process) -> AsyncIterator[Next]:
         fresh = process._replace(number=process.number + 1, age=0)
-        ran = await self._run(node, "add", fresh.worker)
-        yield self._moved(
+        ran = await self._do.run(node, "add", fresh.worker)
+        yield self._do.moved(
             f"{process.name} begins anew as {fresh.worker}", node, ran, with_process(node, at, fresh)
         )
-
-    async def _claims(self, node: Node, at: int, process: Process) -> AsyncIterator[Next]:
-        assert process.age is not None
-        names = [task.held.name for task in process.tasks]
-        if not is_lease_good(process.age) or len(set(names)) < len(names):
-            return
-        ran = await self._run(node, "claim", process.worker)
-        if ran.after == node.tables:
-            return
-        taken = {held.name for held in ran.answer}
-        older_now = tuple(
-            one._replace(tasks=aged(one.tasks, taken), orphans=aged(one.orphans, taken))
-            for one in node.processes
-        )
-        what = f"{process.worker} claims {', '.join(sorted(taken))}"
-        older = tuple(
-            task._replace(known=task.known and task.held.name not in taken) for task in older_now[at].tasks
-        )
-        mine = with_process(node._replace(processes=older_now), at, older_now[at]._replace(tasks=older))
-        new = tuple(Task(held) for held in ran.answer)
-        yield await self._settled(self._moved(what, node, ran, mine, new=(at, new)))
-        if node.faults and self._powers.lost:
-            fewer = node._replace(faults=node.faults - 1)
-            yield self._moved(f"{what}, and is not answered", fewer, ran, older_now, fault=True)
 
     async def _reads(self, node: Node, at: int, process: Process) -> AsyncIterator[Next]:
         if process.reading is not None:
@@ -170,14 +149,16 @@ class Network:
             return
         if not any(task.known for task in process.tasks):
             return
-        ran = await self._run(node, "held_mail", process.worker)
+        ran = await self._do.run(node, "held_mail", process.worker)
         read = process._replace(reading=ran.answer)
         known = {task.held.name: mentioned(task.held) for task in process.tasks if task.known}
         news = any({id_ for id_, _ in mail} - known.get(name, set()) for name, _, mail in ran.answer)
         if not ran.answer or not (news or self._powers.late):
             return
         if self._powers.late:
-            yield self._moved(f"{process.worker} asks for its mail", node, ran, with_process(node, at, read))
+            yield self._do.moved(
+                f"{process.worker} asks for its mail", node, ran, with_process(node, at, read)
+            )
         else:
             yield await self._delivered(f"{process.worker} reads its mail", node, at, read)
 
@@ -191,63 +172,55 @@ class Network:
                 for task in tasks
             )
         changed = process._replace(tasks=tasks, reading=None)
-        return await self._settled(Next(label, node._replace(processes=with_process(node, at, changed))))
+        return await self._do.settled(Next(label, node._replace(processes=with_process(node, at, changed))))
 
     async def _beats(self, node: Node, at: int, process: Process) -> AsyncIterator[Next]:
-        ran = await self._run(node, "beat", process.worker)
+        ran = await self._do.run(node, "beat", process.worker)
         if ran.answer:
             beaten = process._replace(age=0)
             if ran.after != node.tables or beaten != process:
-                yield self._moved(f"{process.worker} beats", node, ran, with_process(node, at, beaten))
+                yield self._do.moved(f"{process.worker} beats", node, ran, with_process(node, at, beaten))
             return
-        left = process._replace(
-            number=process.number + 1, age=0, tasks=(), reading=None, orphans=await self._left(process)
-        )
-        ran = await self._run(node, "add", left.worker)
-        label = f"{process.worker} hears that it is dead, lets go, and goes on as {left.worker}"
-        yield self._moved(label, node, ran, with_process(node, at, left))
+        for orphans in await self._left(process):
+            left = Process(process.name, process.number + 1, 0, orphans=orphans)
+            ran = await self._do.run(node, "add", left.worker)
+            label = f"{process.worker} hears that it is dead, lets go, and goes on as {left.worker}"
+            yield self._do.moved(label, node, ran, with_process(node, at, left))
 
-    async def _left(self, process: Process) -> tuple[Task, ...]:
-        """What was with the committer when its holder was cancelled; of several one is enough."""
-        for task in process.tasks:
-            if (await self._actors.go_on(task.held)).kind == "commit":
-                return (orphaned(task),)
-        return process.orphans
-
-    async def _sweeps(self, node: Node, at: int, process: Process) -> AsyncIterator[Next]:
-        if not self._powers.sweep:
-            return
-        known = tuple(sorted(task.held.name for task in process.tasks if task.known))
-        ran = await self._run(node, "return_unknown", process.worker, known)
-        if ran.after != node.tables:
-            label = f"{process.worker} returns what it does not know"
-            yield self._moved(label, node, ran, node.processes)
+    async def _left(self, process: Process) -> list[tuple[Task, ...]]:
+        """What was with the committer when its holder was cancelled; of several each by itself."""
+        left: list[tuple[Task, ...]] = [
+            (orphaned(task),) for task in process.tasks if (await self._do.go_on(task.held)).kind == "commit"
+        ]
+        return left or [process.orphans]
 
     # -- what a holder does
 
     async def _holds(
         self, node: Node, at: int, process: Process, number: int, task: Task
     ) -> AsyncIterator[Next]:
-        wants = await self._actors.go_on(task.held)
+        wants = await self._do.go_on(task.held)
         who = f"{process.worker} with {task.held.name} ({task.held.state})"
         assert process.age is not None
 
         async def said(label: str, answer: object, made: frozenset[str] = node.made) -> Next:
             heard = answered(process, number, answer)
-            return await self._settled(
+            return await self._do.settled(
                 Next(f"{who} {label}", node._replace(processes=with_process(node, at, heard), made=made))
             )
 
         if wants.acting and wants.held.deadline == 0 and not is_alarmed(wants.held):
             alarmed = with_event(process, number, ("alarm", None))
             label = f"{who} is interrupted by its deadline"
-            yield await self._settled(Next(label, node._replace(processes=with_process(node, at, alarmed))))
+            yield await self._do.settled(
+                Next(label, node._replace(processes=with_process(node, at, alarmed)))
+            )
         match wants.kind:
             case "commit":
                 async for one in self._commits(node, at, process, number, who):
                     yield one
             case "begin":
-                good = is_lease_good(process.age)
+                good = self._do.is_lease_good(process.age)
                 yield await said("calls its driver" if good else "finds its lease too old", good)
             case "effect" if wants.what == "make":
                 there = task.held.name in node.made
@@ -260,21 +233,23 @@ class Network:
                 yield await said("hears of its driver", True)
             case query:
                 args = (task.held.owner, task.held.fence) if query == "get_held" else ()
-                ran = await self._run(node, query, task.held.name, *args)
+                ran = await self._do.run(node, query, task.held.name, *args)
                 heard = answered(process, number, ran.answer)
-                yield await self._settled(
-                    self._moved(f"{who} asks {query}: {ran.answer}", node, ran, with_process(node, at, heard))
+                yield await self._do.settled(
+                    self._do.moved(
+                        f"{who} asks {query}: {ran.answer}", node, ran, with_process(node, at, heard)
+                    )
                 )
                 if node.faults and self._powers.lost:
                     lost = answered(process, number, UNAVAILABLE)
-                    failed = self._moved(
+                    failed = self._do.moved(
                         f"{who} asks {query}, and is not answered",
                         node._replace(faults=node.faults - 1),
                         ran,
                         with_process(node, at, lost),
                         fault=True,
                     )
-                    yield await self._settled(failed)
+                    yield await self._do.settled(failed)
 
     async def _commits(
         self, node: Node, at: int, process: Process, number: int, who: str
@@ -283,23 +258,23 @@ class Network:
         ready = [
             n
             for n, one in enumerate(process.tasks)
-            if n > number and (await self._actors.go_on(one.held)).kind == "commit"
+            if n > number and (await self._do.go_on(one.held)).kind == "commit"
         ]
         for batch in ([number], [number, *ready]) if ready else ([number],):
             tasks = [process.tasks[n] for n in batch]
-            ran = await self._commit(node, tasks)
+            ran = await self._do.commit(node, tasks)
             heard = process
             for n, answer in zip(batch, ran.answer, strict=True):
                 heard = answered(heard, n, answer)
             label = f"{who} commits" + (f" with {len(batch) - 1} more" if len(batch) > 1 else "")
-            yield await self._settled(
-                self._moved(counted(label, ran), node, ran, with_process(node, at, heard))
+            yield await self._do.settled(
+                self._do.moved(counted(label, ran), node, ran, with_process(node, at, heard))
             )
         if not (node.faults and self._powers.lost):
             return
         fewer = node._replace(faults=node.faults - 1)
-        ran = await self._commit(node, [process.tasks[number]])
-        yield self._moved(
+        ran = await self._do.commit(node, [process.tasks[number]])
+        yield self._do.moved(
             counted(f"{who} commits, and is not answered (to be written again)", ran),
             fewer,
             ran,
@@ -313,83 +288,4 @@ class Network:
             fewer._replace(processes=with_process(node, at, heard)),
             True,
         )
-        yield await self._settled(given)
-
-    # -- statements
-
-    async def _commit(self, node: Node, tasks: Sequence[Task]) -> Ran:
-        steps = [await self._step(task) for task in tasks]
-        for step, task in zip(steps, tasks, strict=True):
-            assert step.machine.id == uid(task.held.name)
-
-        async def call(db: Statements) -> tuple[object, ...]:
-            applied = await commit.write(db.connection, Batch(steps=steps))
-            return tuple(one and (ticks_of(one.remaining), bool(one.woken)) for one in applied)
-
-        self.doing = f"{tasks[0].held.owner} commits of {', '.join(task.held.name for task in tasks)}"
-        key = tuple([(await self._actors.go_on(task.held)).key for task in tasks])
-        ran = await self._db.run(node.tables, "commit", key, call)
-        check_commit(node.tables, list(zip(tasks, steps, strict=True)), ran)
-        return ran
-
-    async def _step(self, task: Task) -> Step:
-        wants = await self._actors.go_on(task.held)
-        assert wants.kind == "commit", wants
-        step: Step = wants.what
-        return step
-
-    async def _run(self, node: Node, name: str, *args: object) -> Ran:
-        self.doing = f"{name} {' '.join(map(str, args))}"
-        query, call = CALLS[name]
-        ran = await self._db.run(node.tables, query, (name, args), lambda db: call(db, *args))
-        check_other(node.tables, [("M", str(args[0]))] if name == "post" else [], ran)
-        return ran
-
-    def _moved(
-        self,
-        label: str,
-        node: Node,
-        ran: Ran,
-        processes: tuple[Process, ...],
-        *,
-        new: tuple[int, tuple[Task, ...]] = (0, ()),
-        fault: bool = False,
-    ) -> Next:
-        """After a statement: its tables, what everybody knows against them, `new` holders of a process."""
-        known = {
-            id_
-            for process in processes
-            for task in (*process.tasks, *process.orphans)
-            for id_ in mentioned(task.held)
-        }
-        known |= {one.id for one in node.tables.mail}
-        for process in processes:
-            known |= {id_ for _, _, mail in process.reading or () for id_, _ in mail}
-        top = max(known, default=0)
-        letters = tuple(
-            one._replace(id=one.id - NEW + top + 1) if one.id >= NEW else one for one in renumbered(ran)
-        )
-        moved = node._replace(
-            tables=ran.after._replace(mail=letters),
-            processes=tuple(
-                one._replace(
-                    tasks=shifted(one.tasks, ran.risen) + (new[1] if at == new[0] else ()),
-                    orphans=shifted(one.orphans, ran.risen),
-                    reading=aged_mail(one.reading, ran),
-                )
-                for at, one in enumerate(processes)
-            ),
-        )
-        return Next(label, canonical(moved), fault)
-
-    async def _settled(self, one: Next) -> Next:
-        """With every holder gone on to where it wants something, and without those that have ended."""
-        processes = []
-        for process in one.node.processes:
-            tasks = []
-            for task in process.tasks:
-                wants = await self._actors.go_on(task.held)
-                if wants.kind != "ended":
-                    tasks.append(task._replace(held=wants.held))
-            processes.append(process._replace(tasks=tuple(tasks)))
-        return one._replace(node=canonical(one.node._replace(processes=tuple(processes))))
+        yield await self._do.settled(given)

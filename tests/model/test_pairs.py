@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 import asyncpg
@@ -25,19 +26,24 @@ from deployd.store import commit, workers
 from deployd.store.commit import Batch, Birth, Post, Step
 from deployd.store.queries import QUERIES
 from tests.model.calls import CALLS
-from tests.model.statements import BASE, FACTS, NEW, Statements
-from tests.model.values import FAR, Letter, Peer, Row, Tables, kind_of, uid
+from tests.model.statements import Statements
+from tests.model.tables import BASE, FACTS, NEW
+from tests.model.values import FAR, Letter, Peer, Row, Tables, Turn, kind_of, uid
 
 SITUATION = Tables(
     machines=(
+        Row("B", "releasing", "B0", None, FAR, limited=True),  # with one of two turns
         Row("C", "releasing", "A0", None, FAR, ("M",)),  # a child; what settles it pokes M
         Row("D", "releasing", "X0", None, FAR),  # of a dead worker
         Row("M", "releasing", "A0", None, FAR),
         Row("N", "queued", None, 0, FAR),
         Row("P", "applying", "B0", None, FAR),
+        Row("S", "releasing", None, None, FAR, limited=True, turn=Turn(0, 0)),  # these wait for one
+        Row("T", "releasing", None, None, FAR, limited=True, turn=Turn(0, 1)),
+        Row("U", "releasing", "A0", None, FAR, limited=True, turn=Turn(0, 2)),  # held for its mail only
         Row("W", "queued", None, FAR, FAR),  # not due but for its mail
     ),
-    mail=(Letter("M", 1, "cancel"), Letter("M", 2, "wake"), Letter("W", 3, "wake")),
+    mail=(Letter("M", 1, "cancel"), Letter("M", 2, "wake"), Letter("W", 3, "wake"), Letter("T", 4, "wake")),
     workers=(Peer("A0", 2, False), Peer("B0", 0, False), Peer("X0", 0, True)),
 )
 Call = Callable[[Statements], Awaitable[tuple[Any, ...]]]
@@ -121,13 +127,24 @@ STATEMENTS: dict[str, Call] = {
     "somebody posts to N and W": commits(posts=("W", "N")),
     "P waits for C": calls("wait_for", "P"),
     "A beats": calls("beat", "A0"),
+    "A takes turns": calls("take_turns", "A0"),
+    "B takes turns": calls("take_turns", "B0"),
+    "A reads what it has taken": calls("get_taken", "A0", ("S", "T", "U")),
+    "B commits B and keeps its turn": commits(
+        step("B", "B0", "releasing", "cancelling", keep=True, limited_by="main", turn=True)
+    ),
+    "B gives its turn back": commits(step("B", "B0", "releasing", None, limited_by="main", due=SOON)),
+    "A commits U, which keeps its place, and M, which asks for a turn": commits(
+        step("M", "A0", "releasing", "cancelling", limited_by="main", due=SOON, consumed=(1,)),
+        step("U", "A0", "releasing", None, limited_by="main", due=SOON),
+    ),
     "the silent are buried": calls("bury"),
     "the dead let go": calls("release_dead"),
     "A returns what it does not know": calls("return_unknown", "A0", ("M",)),
     "A ends": _end,
     "Z registers": calls("add", "Z0"),
 }
-CLAIMS = ("A claims", "B claims")
+CLAIMS = ("A claims", "B claims", "A takes turns", "B takes turns")
 """They leave what is locked to the next claim, which therefore follows in every order."""
 
 
@@ -196,7 +213,7 @@ def _both(before: tuple[Any, ...], more: tuple[Any, ...]) -> tuple[Any, ...]:
 @pytest.fixture
 async def sessions(dsn: str) -> AsyncIterator[Sessions]:
     connections = [await asyncpg.connect(dsn) for _ in range(3)]
-    control = await Statements.on(connections[0])
+    control = await Statements.on(connections[0], limit=2)
     one, two = (Statements(connection, control.world_id) for connection in connections[1:])
     yield Sessions(one, two, control)
     for connection in connections:
@@ -208,13 +225,13 @@ async def differing(sessions: Sessions, pairs: Iterable[tuple[str, str]]) -> lis
     wrong = []
     for first, second in pairs:
         again = [name for name in (first, second) if name in CLAIMS]
-        orders = [
-            await sessions.serially(first, second, *again),
-            await sessions.serially(second, first, *again),
-        ]
         seen, waited = await sessions.at_once(first, second, counts=True)
-        if seen not in orders:
-            wrong.append(f"{first}, and meanwhile {second}:\n  {seen}\nis neither of\n  {orders}")
+        # What both orders come to is so found in the same one, whichever of the two began: the other need not
+        # be tried.
+        orders = [(*order, *again) for order in sorted([(first, second), (second, first)])]
+        if seen != await sessions.serially(*orders[0]) and seen != await sessions.serially(*orders[1]):
+            both = [await sessions.serially(*order) for order in orders]
+            wrong.append(f"{first}, and meanwhile {second}:\n  {seen}\nis neither of\n  {both}")
         if waited:  # what has not waited has not seen it either
             alone = await sessions.serially(second, *(name for name in again if name == second))
             seen, _ = await sessions.at_once(first, second, counts=False)
@@ -227,8 +244,8 @@ async def differing(sessions: Sessions, pairs: Iterable[tuple[str, str]]) -> lis
 async def test_whatever_is_done_at_once_is_as_if_one_came_before_the_other(
     sessions: Sessions, half: int
 ) -> None:
-    pairs = [(one, two) for one in STATEMENTS for two in STATEMENTS if one != two]
-    assert await differing(sessions, pairs[half::2]) == []
+    pairs = list(combinations(STATEMENTS, 2))[half::2]
+    assert await differing(sessions, [*pairs, *((two, one) for one, two in pairs)]) == []
 
 
 async def test_a_waiter_by_a_state_that_was_not_read_under_the_lock_is_found(
@@ -248,12 +265,31 @@ async def test_a_claim_that_looks_before_it_locks_is_found(
     assert len(await differing(sessions, [("A claims", "B claims")])) == 1
 
 
+async def test_turns_that_are_counted_by_the_statement_that_locks_the_gate_are_too_many(
+    sessions: Sessions,
+) -> None:
+    """It sees what was there before it waited for the lock."""
+    made = await sessions.control.connection.fetchval("select pg_get_functiondef('take_turns'::regproc)")
+    lock = "perform from worlds w where w.world_id = world for no key update;"
+    count = "h.turn_at is null\n              and h.owner is not null));"
+    assert made.count(lock) == made.count(count) == 1
+    locked = "with gate as materialized (select from worlds w where w.world_id = world for no key update)"
+    both = made.replace(lock, "").replace(
+        "select count(*) from machines h\n", f"{locked} select count(*) from machines h cross join gate\n"
+    )
+    await sessions.control.connection.execute(both)
+    assert len(await differing(sessions, [("A takes turns", "B takes turns")])) == 1
+
+
 async def test_mail_that_the_commit_looks_for_is_lost(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even where a post makes due whatever nobody holds: each may look before the other has committed."""
     look = "case when exists (select from mailbox b where b.world_id = m.world_id and b.machine_id = m.id)"
-    commits_late = QUERIES["commit"].replace("least(", f"least({look} then statement_timestamp() end,", 1)
+    commits_late = QUERIES["commit"].replace(
+        "s.limited_by is null then least(",
+        f"s.limited_by is null then least({look} then statement_timestamp() end,",
+    )
     monkeypatch.setitem(QUERIES, "commit", commits_late)
     monkeypatch.setitem(
         QUERIES,
@@ -292,3 +328,31 @@ async def test_a_claim_that_was_held_up_does_not_bring_mail_that_was_answered_me
     assert await commits(answered)(sessions.one) == (False, 0)
     await sessions.control.connection.execute("select pg_advisory_unlock(77)")
     assert {held.name: held.mail for held in await claiming} == {"N": (), "W": ()}
+
+
+@pytest.mark.parametrize(("gate", "given"), [(True, ["S"]), (False, ["S", "T"])])
+async def test_turns_are_counted_under_the_lock_of_the_gate(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, gate: bool, given: list[str]
+) -> None:
+    """Of two turns one is free. B has counted, and is held up before it takes one; A takes turns meanwhile.
+    Had B not locked the gate, both would take one.
+    """
+    control = sessions.control.connection
+    made = await control.fetchval("select pg_get_functiondef('take_turns'::regproc)")
+    lock, counted = "perform from worlds w where w.world_id = world for no key update;", "return query"
+    assert made.count(lock) == made.count(counted) == 1
+    made = made.replace("take_turns", "held_up").replace(
+        counted, f"perform pg_advisory_xact_lock_shared(77);\n    {counted}"
+    )
+    await control.execute(made if gate else made.replace(lock, ""))
+    await sessions.control.restore(SITUATION)
+    await control.execute("select pg_advisory_lock(77)")
+    with monkeypatch.context() as patch:
+        patch.setitem(QUERIES, "take_turns", QUERIES["take_turns"].replace("from take_turns", "from held_up"))
+        counting = asyncio.ensure_future(STATEMENTS["B takes turns"](sessions.two))
+        assert await sessions.until_blocked(counting)
+    other = asyncio.ensure_future(STATEMENTS["A takes turns"](sessions.one))
+    await asyncio.wait({other}, timeout=0.2 if gate else 10)
+    assert other.done() != gate
+    await control.execute("select pg_advisory_unlock(77)")
+    assert sorted([*await counting, *await other]) == given

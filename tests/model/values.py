@@ -20,8 +20,17 @@ SILENCE = 1.5
 """Ticks of silence after which a worker counts as dead; so it lives at 0 and 1, and may be buried at 2."""
 
 
+class Turn(NamedTuple):
+    """Since when a machine waits for its turn, or from when on: in ticks, and its place within that tick."""
+
+    at: int
+    place: int
+
+
 class Row(NamedTuple):
-    """A machine's row. `due` and `deadline` in ticks, 0: it has come."""
+    """A machine's row. `due` and `deadline` in ticks, 0: it has come. While it waits for a turn its deadline
+    is as it was when that began, since the time of waiting is added to it.
+    """
 
     name: str
     state: str
@@ -30,6 +39,14 @@ class Row(NamedTuple):
     deadline: int | None
     waiters: tuple[str, ...] = ()
     attempt: int = 0
+    limited: bool = False
+    """By the one capability that has a limit."""
+    turn: Turn | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """For a turn, from now on or longer."""
+        return self.turn is not None and self.turn.at <= 0
 
 
 class Letter(NamedTuple):
@@ -78,6 +95,8 @@ class Held(NamedTuple):
     mail: Mail
     answered: tuple[int, ...] = ()
     events: tuple[tuple[str, Any], ...] = ()
+    limited: bool = False
+    turn: bool = False
 
 
 class Task(NamedTuple):
@@ -99,6 +118,8 @@ class Process(NamedTuple):
     """Outcomes that the committer still writes, though nobody waits for the answer."""
     reading: tuple[tuple[str, int, Mail], ...] | None = None
     """Mail that was read, with the machine's fence, and not delivered yet."""
+    taking: tuple[str, ...] | None = None
+    """Machines whose turn was taken, and which are not read yet."""
 
     @property
     def worker(self) -> str:
@@ -138,6 +159,14 @@ class Powers:
     """What a worker read of its mail reaches its holders only later."""
     sweep: bool = True
     time: bool = True
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The limit of the one capability: so many jobs at once in these states."""
+
+    limit: int
+    states: frozenset[str]
 
 
 def uid(name: str) -> UUID:

@@ -28,7 +28,10 @@ with shape as (
         attempt = s.attempt,
         name = case when s.frees_name then null else m.name end,
         owner = case when s.keep then m.owner end,
-        deadline_at = case when s.moves then statement_timestamp() + s.deadline_ms * interval '1 ms'
+        -- The time of waiting for a turn is added when the turn is taken: of who keeps its place, all of it.
+        deadline_at = case when s.moves then
+            case when s.limited_by is null or s.turn then statement_timestamp()
+                 else least(m.turn_at, statement_timestamp()) end + s.deadline_ms * interval '1 ms'
                            else m.deadline_at end,
         due_at = case when not s.keep and s.limited_by is null then least(
             statement_timestamp() + s.due_ms * interval '1 ms',

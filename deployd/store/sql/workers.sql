@@ -12,11 +12,12 @@ returning (select alive_at from before) > now() + interval '1 s' as set_back;
 update workers set died_at = now() where id = $1;
 
 -- name: set_back
--- After the clock was set back: what was written later than now is due by as much too late. What is locked is
--- being written anew.
+-- After the clock was set back: what was written later than now is due, or waits for a turn, by as much too late.
+-- What is locked is being written anew.
 with written as (
     select world_id, id from machines
-    where due_at is not null and owner is null and updated_at > now() + interval '1 s'
+    where (due_at is not null or limited_by is not null) and owner is null
+      and updated_at > now() + interval '1 s'
     for no key update skip locked
 ), locked as (
     select h.world_id from world_heads h
@@ -28,6 +29,7 @@ with written as (
 )
 update machines m set
     due_at = m.due_at - (m.updated_at - now()),
+    turn_at = m.turn_at - (m.updated_at - now()),
     deadline_at = m.deadline_at - (m.updated_at - now()),
     updated_at = now()
 from written w where m.world_id = w.world_id and m.id = w.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from deployd.model.machine import Machine
 from deployd.model.spec import RolloutSpec
 from deployd.model.world import Capability
 from deployd.store import machines, turns, workers, worlds
-from deployd.store.commit import Post
+from deployd.store.commit import Post, Step
 from deployd.store.database import Database
 from deployd.store.strangers import Strangers
 from tests.house import ADA, House, house
@@ -236,3 +237,38 @@ async def test_the_time_of_waiting_is_added_to_the_deadline(database: Database, 
         (left,) = await columns(home, one, "extract(epoch from deadline_at - now())::float8")
         assert isinstance(left, float)
         assert left == pytest.approx(3590, abs=5)
+
+
+async def test_a_clock_that_is_set_back_delays_no_turn(database: Database, tmp_path: Path) -> None:
+    """Seen from what is written down, that is as if they waited from an hour from now on."""
+    async with house(database, tmp_path, works=False) as home:
+        await limit(home, 1)
+        first, _ = await waiting_in(home, 2)
+        await database.pool.execute(
+            "update machines set turn_at = turn_at + interval '1 h', updated_at = now() + interval '1 h'"
+        )
+        assert await take(home, uuid4(), ["here"]) == set()
+        await workers.add(database, uuid4(), ["here"], "here", 1)
+        assert await take(home, uuid4(), ["here"]) == {first.id}
+
+
+async def test_who_is_cancelled_while_it_waits_has_no_more_time_than_others(
+    database: Database, tmp_path: Path
+) -> None:
+    async with house(database, tmp_path, works=False) as home:
+        await limit(home, 1)
+        (one,) = await waiting_in(home, 1, None)
+        await database.pool.execute(
+            "update machines set turn_at = now() - interval '1 h' where id = $1", one.id
+        )
+        await home.committer.store(posts=(Post(home.world_id, one.id, "wake", "deployd"),))
+        owner = uuid4()
+        (held,) = (held for held in await machines.claim(database, owner, ["here"], 100) if held.limited_by)
+        moves = Step(
+            *(held.machine, owner, "cancel", "cancelling"), keep=False, actor="deployd",
+            due=timedelta(), deadline=timedelta(minutes=5), limited_by="main",
+        )  # fmt: skip
+        assert await home.committer.step(moves) is not None
+        assert await take(home, owner, ["here"]) == {one.id}  # at once: it kept its place
+        (left,) = await columns(home, one, "extract(epoch from deadline_at - now())::float8")
+        assert left == pytest.approx(300, abs=5)
