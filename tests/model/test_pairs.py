@@ -28,6 +28,7 @@ from deployd.store.queries import QUERIES
 from tests.model.calls import CALLS
 from tests.model.statements import Statements
 from tests.model.tables import BASE, FACTS, NEW
+from tests.model.teeth import commit_looks_for_mail
 from tests.model.values import FAR, Letter, Peer, Row, Tables, Turn, kind_of, uid
 
 SITUATION = Tables(
@@ -285,12 +286,7 @@ async def test_mail_that_the_commit_looks_for_is_lost(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even where a post makes due whatever nobody holds: each may look before the other has committed."""
-    look = "case when exists (select from mailbox b where b.world_id = m.world_id and b.machine_id = m.id)"
-    commits_late = QUERIES["commit"].replace(
-        "s.limited_by is null then least(",
-        f"s.limited_by is null then least({look} then statement_timestamp() end,",
-    )
-    monkeypatch.setitem(QUERIES, "commit", commits_late)
+    commit_looks_for_mail(monkeypatch)
     monkeypatch.setitem(
         QUERIES,
         "post",

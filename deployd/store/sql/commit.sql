@@ -157,16 +157,17 @@ with moved as (
         attempt = $9,
         name = case when $10::bool then null else m.name end,
         owner = case when $11::bool then m.owner end,
-        deadline_at = case when $5::text is not null
-                           then statement_timestamp() + $12::bigint * interval '1 ms'
+        deadline_at = case when $5::text is not null then
+            case when $13::text is null or $15::bool then statement_timestamp()
+                 else least(m.turn_at, statement_timestamp()) end + $12::bigint * interval '1 ms'
                            else m.deadline_at end,
-        due_at = case when not $11 and $13::text is null then least(
+        due_at = case when not $11 and $13 is null then least(
             statement_timestamp() + $14::bigint * interval '1 ms',
             case when $5 is not null then statement_timestamp() + $12 * interval '1 ms'
                  else m.deadline_at end) end,
         limited_by = $13,
         turn_at = case
-            when $13 is null or $15::bool then null
+            when $13 is null or $15 then null
             when m.turn_at is not null
             then least(m.turn_at, statement_timestamp() + $14 * interval '1 ms')
             else coalesce(least(

@@ -95,7 +95,7 @@ async def standing(connection: asyncpg.Connection, world_id: int) -> list[list[d
     written = machine.pop("updated_at")
     assert machine.pop("created_at") <= written or machine["version"] == 5
     for name in ("due_at", "deadline_at", "turn_at"):
-        if machine[name] not in MOMENTS:
+        if machine[name] is not None and abs(machine[name] - written) < timedelta(days=30):
             machine[name] -= written
     for letter in letters:
         letter["id"] = letter["sent_at"] = None
