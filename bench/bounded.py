@@ -42,7 +42,7 @@ YOUNG = 100 * SERVICES * STEPS
 """Transitions of the young one: enough that each service has a page of them."""
 MACHINES, MACHINES_QUICK = 500, 100
 """Of one round."""
-SAMPLES, SAMPLES_QUICK = 40, 8
+SAMPLES, SAMPLES_QUICK = 100, 8
 """Of memory; between two of them MACHINES go from birth to end."""
 CLAIMED = 50
 AGAIN = 20

@@ -13,6 +13,7 @@ import itertools
 import json
 import tempfile
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -61,8 +62,8 @@ BARE = "update machines set version = version + 1 where world_id = $1 and id = $
 """What a transition is at the very least: committed by itself."""
 
 
-BEGUN: list[float] = []
-"""When acts began, in seconds, since it was cleared."""
+BEGUN: deque[float] = deque(maxlen=STEPS)
+"""When the last acts began, in seconds, since it was cleared."""
 
 
 def _act(trigger: str) -> Act:
