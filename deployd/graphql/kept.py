@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
-from operator import ge
 from typing import Any, Generic, TypeVar
 
 from deployd.model.machine import Machine, Transition
@@ -107,17 +106,15 @@ class Shown:
 class _Page:
     """One of them; `turn` is whose it is to look."""
 
-    __slots__ = ("as_of", "content", "page", "turn")
+    __slots__ = ("as_of", "content", "looks", "page", "turn")
 
     def __init__(self) -> None:
         self.as_of: AsOf | None = None
         self.content: bytes | None = None
         self.page: Any = None
         self.turn = asyncio.Lock()
-
-    def is_of(self, as_of: AsOf) -> bool:
-        """Whether it is as of then or later."""
-        return self.as_of is not None and all(map(ge, self.as_of, as_of))
+        self.looks = 0
+        """That were had."""
 
 
 class Pages:
@@ -138,7 +135,7 @@ class Pages:
         """What `make` makes of the content that `look` finds, and of the page as it was.
 
         It is the same object while the content is the same. `as_of` was read before, and always of the same
-        worlds; `now` reads it anew. Of all who wait while somebody looks one looks next, for all of them. A
+        worlds; `now` reads it anew. Of all who come while somebody looks one looks next, for all of them. A
         page that is looked at while something is written is of then or newer, and counts as of before: so it
         is looked at again.
         """
@@ -149,15 +146,17 @@ class Pages:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(asked)
-        if not known.is_of(as_of):
-            waits = known.turn.locked()
+        if known.as_of != as_of:
+            # Whoever looks now may have looked before this one asked; the next one will not have.
+            waits, next_one = known.turn.locked(), known.looks + 2
             async with known.turn:
-                if not known.is_of(as_of):
+                if known.as_of != as_of and not (waits and known.looks >= next_one):
                     as_of = await now() if waits else as_of  # so that it is of all who wait behind this one
                     content = await look()
                     if content != known.content:
                         known.page, known.content = await make(content, known.page), content
                     known.as_of = as_of
+                    known.looks += 1
         found: V = known.page
         return found
 
