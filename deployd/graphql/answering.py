@@ -71,7 +71,7 @@ async def answer(
     if isinstance(values, list):
         return None  # errors
     execution = copy.copy(known.execution)
-    execution.variable_values, execution.context_value = values, context
+    execution.variable_values, execution.context_value = values, context.briefly()
     selection = Execution.plans.of(execution)
     if selection is None:
         return None

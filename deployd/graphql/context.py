@@ -85,17 +85,8 @@ class Api:
 class Context:
     """One for each HTTP request, and one for each websocket."""
 
-    def __init__(
-        self,
-        api: Api,
-        actor: Actor | None,
-        reauthenticate: Reauthenticate | None = None,
-        *,
-        brief: bool = False,
-    ) -> None:
-        """`brief`: it is for one answer that changes nothing."""
+    def __init__(self, api: Api, actor: Actor | None, reauthenticate: Reauthenticate | None = None) -> None:
         self.api = api
-        self.brief = brief
         self.actor = actor
         self.reauthenticate = reauthenticate
         self._loaders: Loaders | None = None
@@ -107,13 +98,19 @@ class Context:
     @property
     def loaders(self) -> Loaders:
         """Made by whoever needs them first: a connection that only listens does without."""
-        self._loaders = self._loaders or Loaders(self.api.db, self.api.memory, brief=self.brief)
+        self._loaders = self._loaders or Loaders(self.api.db, self.api.memory)
         return self._loaders
 
     @property
     def operations(self) -> Operations:
         """What can be asked."""
         return self.api.operations
+
+    def briefly(self) -> Self:
+        """The same caller, for one answer that changes nothing."""
+        part = copy.copy(self)
+        part._loaders = Loaders(self.api.db, self.api.memory, brief=True)  # noqa: SLF001 - of the same class
+        return part
 
     def on(self, leg: Leg) -> Self:
         """The same caller, for one execution of several."""

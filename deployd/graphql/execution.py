@@ -15,6 +15,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from deployd.graphql.columns import Selection
 from deployd.graphql.compiling import Plans
+from deployd.graphql.context import Context
 
 __all__ = ["Execution"]
 
@@ -30,6 +31,8 @@ class Execution(StrawberryGraphQLCoreExecutionContext):
         """The answer, or what comes to it."""
         if self.operation.operation is not OperationType.QUERY or self._is_followed():
             return super().execute_operation(serially)
+        if isinstance(self.context_value, Context):  # the schema alone can be asked without one
+            self.context_value = self.context_value.briefly()
         selection = self.plans.of(self)
         if selection is None:
             return super().execute_operation(serially)

@@ -111,7 +111,7 @@ class View(GraphQLView[Context, None]):
         revocations = self.channels.revocations
         operation = await read(request)
         if wanted is not Media.EVENTS and is_known(operation.query):
-            reader = Context(self._api, await self._authentication.reader(request), brief=True)
+            reader = Context(self._api, await self._authentication.reader(request))
             data = await answering.answer(
                 operation.query, operation.variables, operation.operation_name, reader
             )

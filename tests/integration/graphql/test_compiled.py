@@ -260,6 +260,6 @@ async def test_a_page_of_many_takes_as_many_statements_as_one_of_few(
         again.append(sorted(run))
     # What is asked for one by one below may or may not meet in one statement.
     assert set(new[0]) == set(new[1])
-    assert max(map(len, new)) <= 18
+    assert max(map(len, new)) <= 14
     assert set(again[0]) == set(again[1])
     assert max(map(len, again)) <= 3
