@@ -25,6 +25,7 @@ INTROSPECTION = """{ __schema { queryType { name } subscriptionType { name } typ
 DEPTH = 4
 """Levels of fields: a world's services' deployments' reasons."""
 _MEMBERS = 6  # of the largest union
+_PATIENCE = 60.0
 _FORM = re.compile("the query |Cannot query|conflict|Syntax Error|Unknown|nested too deeply")
 """What is said of documents that are too large, or wrong."""
 
@@ -134,8 +135,13 @@ async def _ask(client: Client, document: str, found: dict[str, str]) -> bool:
     return True
 
 
-async def messages(client: Client, given: list[Mapping[str, object]], seconds: float) -> dict[str, str]:
-    """Of every subscription, until none has come for so long."""
+async def messages(
+    client: Client, given: list[Mapping[str, object]], until: str, quiet: float
+) -> dict[str, str]:
+    """Of every subscription, until that text was among them and then none came for so many seconds.
+
+    AssertionError: it did not come within `_PATIENCE` seconds.
+    """
     schema = Schema(await client.query(INTROSPECTION))
     found: dict[str, list[str]] = {}
 
@@ -152,9 +158,14 @@ async def messages(client: Client, given: list[Mapping[str, object]], seconds: f
         documents |= mine
     listening = [asyncio.create_task(listen(one)) for one in documents]
     try:
-        heard = -1
-        while heard != (heard := sum(map(len, found.values()))):
-            await asyncio.sleep(seconds)
+        async with asyncio.timeout(_PATIENCE):
+            while not any(until in one for heard in found.values() for one in heard):
+                await asyncio.sleep(quiet)
+        count = -1
+        while count != (count := sum(map(len, found.values()))):
+            await asyncio.sleep(quiet)
+    except TimeoutError:
+        raise AssertionError(f"no subscription said {until}: {found}") from None
     finally:
         for task in listening:
             task.cancel()
