@@ -116,15 +116,15 @@ async def _queries(replica: Engine) -> dict[str, float]:
         await transitions.read(db, world_id, row["seq"] - 200, row["at"] - timedelta(hours=1), 200)
 
     async def history() -> None:
-        found = await transitions.history(db, world_id, None, 50, service_id=service)
+        _, found = await transitions.history(db, world_id, None, 50, service_id=service)
         await transitions.numbered(db, world_id, transitions.numbers(found))
 
     async def status() -> None:
-        found = await pages.named(db, [world_id], MachineKind.SERVICE, FIRST_NAME, 200)
-        keys = [key for _, (key, _, _) in reads.unpacked(found)]
+        _, found = await pages.named(db, [world_id], MachineKind.SERVICE, FIRST_NAME, 200)
+        keys = [key for key, _ in reads.pieces(found)]
         await reads.machines(db, keys)
-        deployments = await pages.deployments(db, keys, LAST_MOMENT, 1)
-        await reads.machines(db, [key for _, (key, _, _) in reads.unpacked(deployments)])
+        _, deployments = await pages.deployments(db, keys, LAST_MOMENT, 1)
+        await reads.machines(db, [reads.key_of(stamp) for _, stamp in reads.pieces(deployments)])
 
     async def metrics() -> None:
         await figures.read(db)

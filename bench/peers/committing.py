@@ -22,7 +22,7 @@ from deployd.model.spec import ServiceSpec
 from deployd.model.state import MachineKind
 from deployd.store import pages, worlds
 from deployd.store.database import Database
-from deployd.store.reads import unpacked
+from deployd.store.reads import pieces
 
 WORLD = "local"
 FIRST = 50
@@ -36,8 +36,8 @@ async def _commit(dsn: str, rate: float, seconds: float, name: str | None) -> No
         assert world is not None, "the bench has made it"
         services: list[UUID | None] = [None]
         if name is not None:
-            stamps = await pages.named(db, [world.world_id], MachineKind.SERVICE, pages.FIRST_NAME, FIRST)
-            services = [id_ for _, ((_, id_), _, _) in unpacked(stamps)]
+            _, stamps = await pages.named(db, [world.world_id], MachineKind.SERVICE, pages.FIRST_NAME, FIRST)
+            services = [id_ for (_, id_), _ in pieces(stamps)]
         bus = Bus(db)
         committer = Committer(db, bus.committed)
         running = asyncio.create_task(committer.run())

@@ -10,7 +10,7 @@ graphql-core could find an error in raises here, and it is asked instead (execut
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -25,6 +25,8 @@ from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path
 
+from deployd.graphql.context import Context
+
 __all__ = [
     "Abstract",
     "Asked",
@@ -33,6 +35,7 @@ __all__ = [
     "Lasting",
     "Leaf",
     "Objects",
+    "Place",
     "Read",
     "Selection",
     "Shape",
@@ -71,6 +74,15 @@ class Lasting:
         rows[selection] = row
 
 
+class Place:
+    """A type of the schema whose objects are worlds."""
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """The world's id and name."""
+        raise NotImplementedError
+
+
 class Surprise(Exception):
     """Something that only graphql-core can answer exactly: most likely an error."""
 
@@ -103,6 +115,11 @@ class Shape:
     def lasts(self) -> bool:
         """Whether equal values always become the same."""
         return False
+
+    @property
+    def settled(self) -> bool:
+        """Whether the same values become the same until something of their world is written."""
+        return self.lasts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,6 +170,10 @@ class Items(Shape):
 
     item: Shape
 
+    @property
+    def settled(self) -> bool:
+        return self.item.settled
+
     async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
         if not classes <= {list, tuple}:
             raise Surprise("a list of another kind")
@@ -169,6 +190,10 @@ class Objects(Shape):
     """Objects of one type."""
 
     selection: Selection
+
+    @property
+    def settled(self) -> bool:
+        return all(one.settled for one in self.selection.fields)
 
     async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
         return await self.selection.rows(executor, values)
@@ -189,6 +214,10 @@ class Abstract(Shape):
     definition: GraphQLField
     details: Sequence[FieldDetails]
     parent: GraphQLObjectType
+
+    @property
+    def settled(self) -> bool:
+        return all(field.settled for one in self.selections.values() for field in one.fields)
 
     async def present(self, executor: Executor[Any], values: Values, classes: Classes) -> Values:
         info = _info(executor, self.definition, self.details, self.parent)
@@ -234,6 +263,11 @@ class Field:
         """Whether it is the same for ever of a source that never changes."""
         return False
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is the same of the same source until something of its world is written."""
+        return self.lasts
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Typed(Field):
@@ -255,6 +289,10 @@ class Read(Field):
 
     get: Callable[[Any], Any]
 
+    @property
+    def settled(self) -> bool:
+        return self.shape.settled
+
     async def read(self, executor: Executor[Any], sources: Values) -> Values:
         return list(map(self.get, sources))
 
@@ -275,6 +313,32 @@ class Asked(Field):
     wanted: frozenset[str]
     """The names of the fields that are selected below."""
     asynchronous: bool
+    itself_settled: bool
+    keeps: bool = field(init=False)
+    """Whether what it says of a world is kept; found out once, since `settled` looks at all that is below."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keeps", self.settled)
+
+    @property
+    def settled(self) -> bool:
+        return self.itself_settled and self.shape.settled
+
+    async def column(self, executor: Executor[Any], sources: Values) -> Values:
+        context, variables = executor.context_value, executor.variable_values.coerced
+        if (
+            not self.keeps
+            or not isinstance(sources[0], Place)
+            or not isinstance(context, Context)
+            or not all(isinstance(one, Hashable) for one in variables.values())
+        ):
+            return await Field.column(self, executor, sources)
+        places = tuple(one.place for one in sources)
+        return await context.settled(
+            (self, places, *variables.items()),
+            tuple(world_id for world_id, _ in places),
+            lambda: Field.column(self, executor, sources),
+        )
 
     async def read(self, executor: Executor[Any], sources: Values) -> Values:
         first = self.details[0]

@@ -141,7 +141,7 @@ class _Compiler:
         shape = self._shape(definition.type, definition, details, parent)
         if ours.is_basic_field:
             return Read(key, name, shape, _waits(shape), attrgetter(ours.python_name))
-        many = None if ours.base_resolver is None else getattr(ours.base_resolver.wrapped_func, "many", None)
+        resolver = None if ours.base_resolver is None else ours.base_resolver.wrapped_func
         return Asked(
             key,
             name,
@@ -151,9 +151,10 @@ class _Compiler:
             details,
             parent,
             definition.resolve,
-            many,
+            getattr(resolver, "many", None),
             _wanted(shape),
             ours.is_async,
+            getattr(resolver, "settled", False),
         )
 
     def _shape(

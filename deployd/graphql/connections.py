@@ -62,13 +62,13 @@ class Connection(Lasting, Generic[N]):
     begun: strawberry.Private[bool]
     nodes: list[N] = strawberry.field(description="The items alone.")
 
-    @resolved(description="The items with their places.")
+    @resolved(description="The items with their places.", settled=True)
     def edges(self) -> list[Edge[N]]:
         return [
             Edge(node=one, cursor=CursorText(self.place(number))) for number, one in enumerate(self.nodes)
         ]
 
-    @resolved(description="Where the page ends.")
+    @resolved(description="Where the page ends.", settled=True)
     def page_info(self) -> PageInfo:
         return PageInfo(
             has_next_page=self.more,

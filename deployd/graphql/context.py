@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, TypeVar
 
 import strawberry
 
@@ -27,10 +27,13 @@ from deployd.engine.worlds import Worlds
 from deployd.graphql.kept import Memory
 from deployd.graphql.leg import Leg
 from deployd.graphql.loaders import Loaders
+from deployd.graphql.sharing import scope
 from deployd.model.actor import Actor
 from deployd.store.database import Database
 
 __all__ = ["Api", "Context", "Info", "Reauthenticate"]
+
+V = TypeVar("V")
 
 Reauthenticate = Callable[[], Awaitable[Actor | None]]
 """Who the caller is now. Raises Unauthenticated once its token does not count any more."""
@@ -111,6 +114,16 @@ class Context:
         part = copy.copy(self)
         part._loaders = Loaders(self.api.db, self.api.memory, brief=True)  # noqa: SLF001 - of the same class
         return part
+
+    async def settled(
+        self, asked: Hashable, world_ids: tuple[int, ...], answer: Callable[[], Awaitable[V]]
+    ) -> V:
+        """What `answer` comes to; or came to the last time, for somebody who may see the same, where nothing
+        of these worlds was written since. Nobody changes it.
+        """
+        if self.actor is None:
+            return await answer()
+        return await self.loaders.settled((asked, scope(self.actor)), world_ids, answer)
 
     def on(self, leg: Leg) -> Self:
         """The same caller, for one execution of several."""

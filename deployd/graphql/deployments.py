@@ -140,7 +140,7 @@ class Deployment(Lasting, MachineAnswer):
         assert isinstance(self.machine.facts, DeploymentFacts)
         return rollout.progress(self.machine.facts, self.machine.state, datetime.now(UTC))
 
-    @resolved(description="Its release; null until that is made.", many=_releases)
+    @resolved(description="Its release; null until that is made.", many=_releases, settled=True)
     async def release(self, info: Info) -> Release | None:
         return (await _releases(info.context, [self]))[0]
 

@@ -30,15 +30,16 @@ IdempotencyKey = Annotated[
 _KEY = Parameter("idempotency_key", Parameter.KEYWORD_ONLY, default=None, annotation=IdempotencyKey)
 
 
-def resolved(*, description: str, many: Many | None = None) -> Callable[[F], F]:
+def resolved(*, description: str, many: Many | None = None, settled: bool = False) -> Callable[[F], F]:
     """A field that is found out when it is asked for; by `many` for a whole column of objects at once.
 
     Both answer alike: `many` is what the resolver itself asks with one source. Its arguments are scalars,
-    each named by one word.
+    each named by one word. `settled`: by itself it says the same of an object to all who may ask, at any
+    time, until something of the object's world is written (`world_heads.writes`).
     """
 
     def decorate(resolver: F) -> F:
-        resolver.many = many  # type: ignore[attr-defined] # compiling.py looks for it
+        resolver.many, resolver.settled = many, settled  # type: ignore[attr-defined] # compiling.py looks for them
         return cast("F", strawberry.field(description=description)(resolver))
 
     return decorate

@@ -17,7 +17,8 @@ from deployd.graphql.fields import resolved
 from deployd.graphql.problem import parse_id, take
 from deployd.graphql.transitions import Transition, WorldName
 from deployd.model.machine import Transition as Passed
-from deployd.store import transitions, worlds
+from deployd.store import transitions
+from deployd.store.reads import AsOf
 
 __all__ = ["HistoryQuery", "Order"]
 
@@ -66,8 +67,8 @@ class HistoryQuery:
         start, oldest_first = places.step(after), order is Order.OLDEST_FIRST
         limit, machine_id = take(first, PAGE) + 1, None if machine is None else parse_id(machine)
 
-        async def look() -> transitions.Places:
-            found = await transitions.history(
+        async def look() -> tuple[AsOf, transitions.Places]:
+            (writes, horizon), places_ = await transitions.history(
                 db,
                 place.world_id,
                 start,
@@ -76,10 +77,9 @@ class HistoryQuery:
                 machine_id=machine_id,
                 oldest_first=oldest_first,
             )
-            # After the page: what was dropped before it was read is known by now.
-            if oldest_first and start is not None and start[0] < await worlds.horizon(db, place.world_id):
+            if oldest_first and start is not None and start[0] < horizon:
                 raise CursorExpired(remedy="Begin anew without a cursor: with the oldest that is kept.")
-            return found
+            return (writes, horizon), places_
 
         memory = context.api.memory
         passed = await context.loaders.page(

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from operator import ge
 from typing import Any, Generic, TypeVar
 
 from deployd.model.machine import Machine, Transition
 from deployd.model.release import Release
-from deployd.store.reads import AsOf, Key, Stamp, stamp
+from deployd.store.reads import AsOf, Key, Stamp, key_of, stamp
 
 __all__ = ["Kept", "Machines", "Memory", "Pages", "Shown"]
 
@@ -24,6 +25,7 @@ S = TypeVar("S")
 
 _MOST = 4096
 _PAGES = 256
+_ANSWERS = 32
 
 
 class Kept(Generic[K, V]):
@@ -56,28 +58,27 @@ class Machines:
 
     def __init__(self, size: int = _MOST) -> None:
         self._size = size
-        self._known: OrderedDict[Key, tuple[Stamp, Machine]] = OrderedDict()
+        self._known: OrderedDict[Stamp, Machine] = OrderedDict()
+        """Among them some that have another stamp by now: those are asked for no more, and go."""
 
     async def read(
         self, stamps: Iterable[Stamp], read: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Machine]]]
-    ) -> dict[Key, Machine]:
+    ) -> dict[Stamp, Machine]:
         """The machines that these stamps were just read of, or newer ones; without those gone since."""
         known = self._known
-        found: dict[Key, Machine] = {}
-        missing: list[Key] = []
+        found: dict[Stamp, Machine] = {}
+        missing: list[Stamp] = []
         for one in stamps:
-            key = one[0]
-            there = known.get(key)
-            if there is not None and there[0] == one:
-                known.move_to_end(key)
-                found[key] = there[1]
+            if (machine := known.get(one)) is not None:
+                known.move_to_end(one)
+                found[one] = machine
             else:
-                missing.append(key)
+                missing.append(one)
         if missing:
-            for key, machine in (await read(missing)).items():
-                found[key] = machine
-                known[key] = stamp(machine), machine
-                known.move_to_end(key)
+            there = await read([key_of(one) for one in missing])
+            for one in missing:
+                if (machine := there.get(key_of(one))) is not None:
+                    found[one] = known[stamp(machine)] = machine
             while len(known) > self._size:
                 known.popitem(last=False)
         return found
@@ -104,40 +105,34 @@ class Shown:
 
 
 class _Page:
-    """One of them; `turn` is whose it is to look."""
+    """One of them; `turn` is whose it is to renew it."""
 
-    __slots__ = ("as_of", "content", "looks", "page", "turn")
+    __slots__ = ("as_of", "page", "turn")
 
     def __init__(self) -> None:
-        self.as_of: AsOf | None = None
-        self.content: bytes | None = None
+        self.as_of: AsOf = ()
         self.page: Any = None
         self.turn = asyncio.Lock()
-        self.looks = 0
-        """That were had."""
+
+    def serves(self, as_of: AsOf) -> bool:
+        """Whether it is as of then or later."""
+        return bool(self.as_of) and all(map(ge, self.as_of, as_of))
 
 
 class Pages:
-    """Pages as they were read last, by what was asked; each with what another one would differ by."""
+    """Pages as they were made last, by what was asked."""
 
     def __init__(self, size: int = _PAGES) -> None:
         self._size = size
         self._known: OrderedDict[Hashable, _Page] = OrderedDict()
 
     async def read(
-        self,
-        asked: Hashable,
-        look: Callable[[], Awaitable[bytes]],
-        make: Callable[[bytes, V | None], Awaitable[V]],
-        as_of: AsOf,
-        now: Callable[[], Awaitable[AsOf]],
+        self, asked: Hashable, as_of: AsOf, renew: Callable[[V | None], Awaitable[tuple[AsOf, V]]]
     ) -> V:
-        """What `make` makes of the content that `look` finds, and of the page as it was.
+        """The page as it was then or later. `as_of`, and what `renew` says, are always of the same worlds.
 
-        It is the same object while the content is the same. `as_of` was read before, and always of the same
-        worlds; `now` reads it anew. Of all who come while somebody looks one looks next, for all of them. A
-        page that is looked at while something is written is of then or newer, and counts as of before: so it
-        is looked at again.
+        `renew` makes the page, of how it was before, and says as of when it is. Of all who come while
+        somebody renews it, one does so next, which serves all who asked for it as of then or before.
         """
         known = self._known.get(asked)
         if known is None:
@@ -146,17 +141,10 @@ class Pages:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end(asked)
-        if known.as_of != as_of:
-            # Whoever looks now may have looked before this one asked; the next one will not have.
-            waits, next_one = known.turn.locked(), known.looks + 2
+        if not known.serves(as_of):
             async with known.turn:
-                if known.as_of != as_of and not (waits and known.looks >= next_one):
-                    as_of = await now() if waits else as_of  # so that it is of all who wait behind this one
-                    content = await look()
-                    if content != known.content:
-                        known.page, known.content = await make(content, known.page), content
-                    known.as_of = as_of
-                    known.looks += 1
+                if not known.serves(as_of):
+                    known.as_of, known.page = await renew(known.page)
         found: V = known.page
         return found
 
@@ -170,4 +158,6 @@ class Memory:
         self.transitions: Kept[tuple[int, int], Transition] = Kept()
         """By world and `seq`."""
         self.pages = Pages()
+        self.answers = Pages(_ANSWERS)
+        """What fields of worlds came to, whole."""
         self.shown = Shown()

@@ -20,12 +20,13 @@ from deployd.store import expected, pages, reads
 from deployd.store.database import Database
 from deployd.store.expected import Expected, Like
 from deployd.store.pages import Moment, Which
-from deployd.store.reads import AsOf, Key, Stamps, Tally, unpacked
+from deployd.store.reads import AsOf, Key, Look, Stamp, Tally, pieces
 
 __all__ = ["Loader", "Loaders"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+C = TypeVar("C")
 D = TypeVar("D")
 
 A = TypeVar("A", bound=tuple[Hashable, ...])
@@ -128,62 +129,83 @@ class Loaders:
         self,
         asked: Hashable,
         world_ids: Iterable[int],
-        look: Callable[[], Awaitable[bytes]],
-        make: Callable[[bytes, V | None], Awaitable[V]],
+        look: Callable[[], Awaitable[tuple[AsOf, C]]],
+        make: Callable[[C, V | None], Awaitable[V]],
     ) -> V:
         """A page of these worlds, looked at unless none of them was written since it was read (Pages.read).
 
-        A brief answer asks once whether they were.
+        `look` finds the content, and says as of when it is; `make` makes the page of that, and of the page as
+        it was. It is the same object while the content is the same.
         """
-        worlds = tuple(dict.fromkeys(world_ids))
 
-        async def now() -> AsOf:
-            return await reads.as_of(self._db, worlds)
+        async def renew(before: tuple[C, V] | None) -> tuple[AsOf, tuple[C, V]]:
+            newer, content = await look()
+            if before is None:
+                before = content, await make(content, None)
+            elif content != before[0]:
+                before = content, await make(content, before[1])
+            return newer, before
 
+        return (await self._memory.pages.read(asked, await self._as_of(world_ids), renew))[1]
+
+    async def settled(
+        self, asked: Hashable, world_ids: Iterable[int], answer: Callable[[], Awaitable[V]]
+    ) -> V:
+        """What `answer` comes to; or did the last time, where none of these worlds was written since."""
         if self._looked is None:
-            as_of = await now()
-        else:
-            if worlds not in self._looked:
-                self._looked[worlds] = asyncio.ensure_future(now())
-            as_of = await asyncio.shield(self._looked[worlds])
-        return await self._memory.pages.read(asked, look, make, as_of, now)
+            return await answer()
+        as_of = await self._as_of(world_ids)
+
+        async def renew(_: V | None) -> tuple[AsOf, V]:
+            return as_of, await answer()
+
+        return await self._memory.answers.read(asked, as_of, renew)
+
+    async def _as_of(self, world_ids: Iterable[int]) -> AsOf:
+        """Of when these worlds are: by now, or when a brief answer asked first."""
+        worlds = tuple(dict.fromkeys(world_ids))
+        if self._looked is None:
+            return await reads.as_of(self._db, worlds)
+        if worlds not in self._looked:
+            self._looked[worlds] = asyncio.ensure_future(reads.as_of(self._db, worlds))
+        return await asyncio.shield(self._looked[worlds])
 
     async def _tallies(self, db: Database, world_ids: Sequence[int]) -> Mapping[int, list[Tally]]:
-        async def look() -> bytes:
-            return repr(await reads.as_of(db, world_ids)).encode()
+        async def made(
+            tallies: dict[int, list[Tally]], _: Mapping[int, list[Tally]] | None
+        ) -> Mapping[int, list[Tally]]:
+            return tallies
 
-        return await self.page(
-            ("tallies", *world_ids), world_ids, look, lambda *_: reads.tallies(db, world_ids)
-        )
+        return await self.page(("tallies", *world_ids), world_ids, lambda: reads.tallies(db, world_ids), made)
 
     async def _current(self, db: Database, keys: Sequence[Key]) -> Mapping[Key, Machine]:
+        async def made(stamps: bytes, _: Mapping[Key, Machine] | None) -> Mapping[Key, Machine]:
+            there = await self._known(pieces(stamps))
+            return {key: machine for (key, _), machine in there}
+
         return await self.page(
-            ("machines", *keys),
-            (world_id for world_id, _ in keys),
-            lambda: reads.stamps(db, keys),
-            lambda stamps, _: self._known(stamps),
+            ("machines", *keys), (world_id for world_id, _ in keys), lambda: reads.stamps(db, keys), made
         )
 
-    async def _known(self, stamps: Stamps) -> dict[Key, Machine]:
-        """The machines of these stamps, but for any that are gone since."""
-        return await self._memory.machines.read(
-            [one for _, one in unpacked(stamps)], lambda missing: reads.machines(self._db, missing)
+    async def _known(self, of: Sequence[tuple[K, Stamp]]) -> list[tuple[tuple[K, Stamp], Machine]]:
+        """Each with the machine of its stamp, but for any that are gone since."""
+        there = await self._memory.machines.read(
+            [one for _, one in of], lambda missing: reads.machines(self._db, missing)
         )
+        return [(one, there[one[1]]) for one in of if one[1] in there]
 
     def _listed(
         self,
-        read: Callable[..., Awaitable[Stamps]],
+        read: Callable[..., Awaitable[Look]],
         about: Callable[[Key], K],
         world: Callable[[K], int],
     ) -> Callable[..., Awaitable[Mapping[K, list[Machine]]]]:
         """Whole pages; `about`: what one of them is of, and which `world` that is in."""
 
-        async def made(stamps: Stamps, before: Mapping[K, list[Machine]] | None) -> Mapping[K, list[Machine]]:
-            there = await self._known(stamps)
+        async def made(stamps: bytes, before: Mapping[K, list[Machine]] | None) -> Mapping[K, list[Machine]]:
             found: dict[K, list[Machine]] = {}
-            for whose, (key, _, _) in unpacked(stamps):
-                if key in there:
-                    found.setdefault(about(whose), []).append(there[key])
+            for (whose, _), machine in await self._known(pieces(stamps)):
+                found.setdefault(about(whose), []).append(machine)
             for one, list_ in (before or {}).items():
                 if found.get(one) == list_:
                     found[one] = list_  # the same object, of which more may be known

@@ -106,7 +106,7 @@ class Resource(Lasting, MachineAnswer):
     async def why(self, info: Info) -> Explanation:
         return await Explanation.found(info.context, self.machine)
 
-    @resolved(description="The names of the services that have it.")
+    @resolved(description="The names of the services that have it.", settled=True)
     async def services(self, info: Info) -> list[str]:
         keys = [(self.machine.world_id, one) for one in _facts(self.machine).users]
         found = await asyncio.gather(*(info.context.loaders.machines.load(key) for key in keys))

@@ -109,13 +109,14 @@ class Service(Lasting, MachineAnswer):
     async def why(self, info: Info) -> Explanation:
         return await Explanation.found(info.context, self.machine)
 
-    @resolved(description="The release that it serves.", many=below.serving)
+    @resolved(description="The release that it serves.", many=below.serving, settled=True)
     async def serving(self, info: Info) -> Release | None:
         return (await below.serving(info.context, [self]))[0]
 
     @resolved(
         description="The release that it served before: where a rollback leads by itself.",
         many=below.previous,
+        settled=True,
     )
     async def previous(self, info: Info) -> Release | None:
         return (await below.previous(info.context, [self]))[0]
@@ -124,13 +125,15 @@ class Service(Lasting, MachineAnswer):
         description="The resources that the release it serves needs, by name; those of others that it shares"
         " too.",
         many=below.resources,
+        settled=True,
     )
     async def resources(self, info: Info) -> list[Resource]:
         return (await below.resources(info.context, [self]))[0]
 
     @resolved(
         description="How many copies of what it serves shall run; null while it serves nothing, and where"
-        " it runs by a schedule."
+        " it runs by a schedule.",
+        settled=True,
     )
     async def copies(self, info: Info) -> int | None:
         facts = _facts(self.machine)
@@ -153,11 +156,11 @@ class Service(Lasting, MachineAnswer):
         target = None if release is None else parse_id(release)
         return list(await info.context.api.restraint.warnings(self.machine, target))
 
-    @resolved(description="The deployment that works on it now.", many=below.deployment)
+    @resolved(description="The deployment that works on it now.", many=below.deployment, settled=True)
     async def deployment(self, info: Info) -> Deployment | None:
         return (await below.deployment(info.context, [self]))[0]
 
-    @resolved(description="Its deployments, newest first.", many=below.deployments)
+    @resolved(description="Its deployments, newest first.", many=below.deployments, settled=True)
     async def deployments(
         self, info: Info, first: FirstItems = 20, after: AfterItem = None
     ) -> Connection[Deployment]:

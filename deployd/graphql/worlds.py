@@ -15,7 +15,7 @@ from deployd.graphql import places, releases
 from deployd.graphql.answers import Answer
 from deployd.graphql.capabilities import Capability, Gate, capabilities_of, gates_of
 from deployd.graphql.changes import Change
-from deployd.graphql.columns import Lasting
+from deployd.graphql.columns import Lasting, Place
 from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems, rows
 from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
@@ -110,7 +110,7 @@ async def _named(
 
 
 @strawberry.type(description="A named place that services run in.")
-class World(Lasting, Answer):
+class World(Lasting, Place, Answer):
     """The model's World."""
 
     model: strawberry.Private[words.World]
@@ -138,6 +138,10 @@ class World(Lasting, Answer):
             capabilities=capabilities_of(one),
         )
 
+    @property
+    def place(self) -> tuple[int, str]:
+        return self.model.world_id, self.name
+
     def keep(self) -> object:
         """Its name: it may have another one's by now, and then that one is meant."""
         return self.name
@@ -148,12 +152,14 @@ class World(Lasting, Answer):
         return cls.of(await context.operations.world(context.actor, kept))
 
     @resolved(
-        description="How many living services and resources it has, by state and health.", many=_tallies
+        description="How many living services and resources it has, by state and health.",
+        many=_tallies,
+        settled=True,
     )
     async def tallies(self, info: Info) -> list[Tally]:
         return (await _tallies(info.context, [self]))[0]
 
-    @resolved(description="Its living services, by name.", many=_services)
+    @resolved(description="Its living services, by name.", many=_services, settled=True)
     async def services(
         self, info: Info, first: FirstItems = 50, after: AfterItem = None
     ) -> Connection[Service]:
@@ -165,13 +171,13 @@ class World(Lasting, Answer):
         found = await machines.get_named(db, self.model.world_id, MachineKind.SERVICE, name)
         return None if found is None else Service.of(found, self.model.name)
 
-    @resolved(description="Its living resources, by name.", many=_resources)
+    @resolved(description="Its living resources, by name.", many=_resources, settled=True)
     async def resources(
         self, info: Info, first: FirstItems = 50, after: AfterItem = None
     ) -> Connection[Resource]:
         return (await _resources(info.context, [self], None, first, after))[0]
 
-    @resolved(description="What was asked for in it, newest first.")
+    @resolved(description="What was asked for in it, newest first.", settled=True)
     async def changes(
         self,
         info: Info,
@@ -189,7 +195,7 @@ class World(Lasting, Answer):
         found = await self._newest(info, which, first, after)
         return Connection.of(found, first, Change.of, _moment, after)
 
-    @resolved(description="The deployments of all its services, newest first.")
+    @resolved(description="The deployments of all its services, newest first.", settled=True)
     async def deployments(
         self,
         info: Info,

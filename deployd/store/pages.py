@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
-
 from deployd.model.release import Release
 from deployd.model.state import MachineKind
 from deployd.store.database import Database
-from deployd.store.reads import Key, Stamps, columns
+from deployd.store.reads import Key, Look, columns, look, world_ids
 from deployd.store.releases import to_release
 
 __all__ = [
@@ -53,24 +51,21 @@ class Which:
     """Its name."""
 
 
-async def named(db: Database, world_ids: Sequence[int], kind: MachineKind, after: str, limit: int) -> Stamps:
+async def named(db: Database, worlds: Sequence[int], kind: MachineKind, after: str, limit: int) -> Look:
     """At most `limit` living services, or resources, of each world, by name."""
-    return _stamps(await db.fetch("page_named", list(world_ids), kind, after, limit))
+    return look(await db.fetch("page_named", list(worlds), kind, after, limit))
 
 
-async def newest(db: Database, world_ids: Sequence[int], which: Which, before: Moment, limit: int) -> Stamps:
+async def newest(db: Database, worlds: Sequence[int], which: Which, before: Moment, limit: int) -> Look:
     """At most `limit` of these of each world, newest first."""
     what = which.kind, which.state, which.actor, which.service
-    return _stamps(await db.fetch("page_newest", list(world_ids), *what, *before, limit))
+    return look(await db.fetch("page_newest", list(worlds), *what, *before, limit))
 
 
-async def deployments(db: Database, services: Sequence[Key], before: Moment, limit: int) -> Stamps:
+async def deployments(db: Database, services: Sequence[Key], before: Moment, limit: int) -> Look:
     """At most `limit` of each service, newest first; the stamps are about the services."""
-    return _stamps(await db.fetch("page_deployments", *columns(services), *before, limit))
-
-
-def _stamps(rows: Sequence[asyncpg.Record]) -> Stamps:
-    return bytes(rows[0][0] or b"")
+    page = *columns(services), *before, limit
+    return look(await db.fetch("page_deployments", *page, world_ids(services)))
 
 
 async def releases(
@@ -84,10 +79,10 @@ async def releases(
 
 
 async def world_releases(
-    db: Database, world_ids: Sequence[int], before: Moment, limit: int
+    db: Database, worlds: Sequence[int], before: Moment, limit: int
 ) -> dict[int, list[Release]]:
     """At most `limit` of all services of each world, newest first; worlds without are left out."""
     found: dict[int, list[Release]] = {}
-    for row in await db.fetch("page_world_releases", list(world_ids), *before, limit):
+    for row in await db.fetch("page_world_releases", list(worlds), *before, limit):
         found.setdefault(row["world_id"], []).append(to_release(row))
     return found

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
+
+import asyncpg
 
 from deployd.model.machine import Machine
 from deployd.model.release import Release
@@ -18,41 +21,46 @@ from deployd.store.releases import to_release
 __all__ = [
     "AsOf",
     "Key",
+    "Look",
     "Stamp",
-    "Stamps",
     "Tally",
     "as_of",
     "columns",
     "heads",
     "is_migrated",
+    "key_of",
+    "look",
     "machines",
+    "pieces",
     "releases",
     "stamp",
     "stamps",
     "tallies",
-    "unpacked",
+    "world_ids",
 ]
 
 Key = tuple[int, UUID]
 """A world's id, and that of a machine or a release in it."""
-Stamp = tuple[Key, int, int]
-"""Of a machine: which, its version, and when it was last written, in microseconds since 2000.
+Stamp = bytes
+"""Of a machine: its world's id, its own, its version, and when it was last written, as Postgres sends them.
 
-While that is the same, so is everything of the machine that is shown.
+While that is the same, so is everything of the machine that is shown. 40 bytes.
 """
 AsOf = tuple[int, ...]
 """When something of some worlds was so: how often a machine of each was written, made or taken away by then,
 and up to which `seq` its transitions were not kept. While that is the same, so is everything of them that is
 shown; none of these numbers ever falls.
 """
-Stamps = bytes
-"""Of a page of machines, one after the other, as Postgres sends it: two pages with the same are the same.
+Look = tuple[AsOf, bytes]
+"""As of when a page of machines is, and their stamps one after the other: pages with the same are the same.
 
-Each is 56 bytes: the world's id, the id of what the page asks about (a service of its deployments, else the
-machine), the machine's id, its version, and when it was last written.
+Before each stamp are the 16 bytes of the id of what it is about: the service, of its deployments; else the
+machine itself. That is in the same world.
 """
 
-_STAMP = struct.Struct(">q16s16sqq")
+_STAMP = struct.Struct(">q16sqq")
+_ABOUT, _WHOLE = 16, 56
+_KEY = struct.Struct(">16sq")
 _BEGAN = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -84,20 +92,46 @@ async def machines(db: Database, keys: Sequence[Key]) -> dict[Key, Machine]:
     return {(row["world_id"], row["id"]): to_machine(row) for row in rows}
 
 
-async def stamps(db: Database, keys: Sequence[Key]) -> Stamps:
+async def stamps(db: Database, keys: Sequence[Key]) -> Look:
     """Of those that exist, in the order of the keys."""
-    return bytes((await db.fetch("read_stamps", *columns(keys)))[0][0] or b"")
+    return look(await db.fetch("read_stamps", *columns(keys), world_ids(keys)))
 
 
-def unpacked(stamps_: Stamps) -> Iterator[tuple[Key, Stamp]]:
-    """Each of them, with what it was asked about."""
-    for world_id, about, id_, version, written in _STAMP.iter_unpack(stamps_):
-        yield (world_id, UUID(bytes=about)), ((world_id, UUID(bytes=id_)), version, written)
+def look(rows: Sequence[asyncpg.Record]) -> Look:
+    """What a statement has found that looks at a page."""
+    numbers, stamps_ = rows[0]
+    return tuple(numbers), stamps_ or b""
+
+
+def world_ids(keys: Iterable[Key]) -> list[int]:
+    """The worlds that these are in, each once, in the order in which they come."""
+    return list(dict.fromkeys(world_id for world_id, _ in keys))
+
+
+def pieces(stamps_: bytes) -> list[tuple[Key, Stamp]]:
+    """Each stamp of a page, with what it is about."""
+    return [
+        (_about(stamps_[at : at + _KEY.size]), stamps_[at + _ABOUT : at + _WHOLE])
+        for at in range(0, len(stamps_), _WHOLE)
+    ]
+
+
+@lru_cache(maxsize=8192)
+def _about(piece: bytes) -> Key:
+    id_, world_id = _KEY.unpack(piece)
+    return world_id, UUID(bytes=id_)
 
 
 def stamp(machine: Machine) -> Stamp:
     """The one that it has."""
-    return (machine.world_id, machine.id), machine.version, (machine.updated_at - _BEGAN) // _MICROSECOND
+    written = (machine.updated_at - _BEGAN) // _MICROSECOND
+    return _STAMP.pack(machine.world_id, machine.id.bytes, machine.version, written)
+
+
+def key_of(stamp_: Stamp) -> Key:
+    """Which machine it is of."""
+    world_id, id_, _, _ = _STAMP.unpack(stamp_)
+    return world_id, UUID(bytes=id_)
 
 
 async def releases(db: Database, keys: Sequence[Key]) -> dict[Key, Release]:
@@ -106,19 +140,20 @@ async def releases(db: Database, keys: Sequence[Key]) -> dict[Key, Release]:
     return {(row["world_id"], row["id"]): to_release(row) for row in rows}
 
 
-async def as_of(db: Database, world_ids: Sequence[int]) -> AsOf:
-    """Of when these worlds are by now."""
-    row = (await db.fetch("read_as_of", list(world_ids)))[0]
-    return (*row["writes"], *row["horizons"])
+async def as_of(db: Database, world_ids_: Sequence[int]) -> AsOf:
+    """When these worlds are by now."""
+    return tuple((await db.fetch("read_as_of", list(world_ids_)))[0]["numbers"])
 
 
-async def tallies(db: Database, world_ids: Sequence[int]) -> dict[int, list[Tally]]:
-    """Of the living services and resources of each world; worlds without are left out."""
+async def tallies(db: Database, world_ids_: Sequence[int]) -> tuple[AsOf, dict[int, list[Tally]]]:
+    """Of the living services and resources of each world; worlds without are left out. And as of when."""
     found: dict[int, list[Tally]] = {}
-    for row in await db.fetch("read_tallies", list(world_ids)):
-        one = Tally(MachineKind(row["kind"]), row["state"], Health(row["health"]), row["count"])
-        found.setdefault(row["world_id"], []).append(one)
-    return found
+    rows = await db.fetch("read_tallies", list(world_ids_))
+    for row in rows:
+        if row["world_id"] is not None:
+            one = Tally(MachineKind(row["kind"]), row["state"], Health(row["health"]), row["count"])
+            found.setdefault(row["world_id"], []).append(one)
+    return tuple(rows[0]["numbers"]), found
 
 
 async def is_migrated(db: Database) -> bool:

@@ -15,6 +15,7 @@ from deployd.model.reason import Reason
 from deployd.model.state import MachineKind
 from deployd.store.codec import decode
 from deployd.store.database import Database
+from deployd.store.reads import AsOf, look
 
 __all__ = ["Page", "Places", "entered", "history", "numbered", "numbers", "read", "read_of", "read_page"]
 
@@ -93,14 +94,16 @@ async def history(
     service_id: UUID | None = None,
     machine_id: UUID | None = None,
     oldest_first: bool = False,
-) -> Places:
-    """At most `limit` transitions that are kept, behind a place: of a world, a service, or one machine."""
+) -> tuple[AsOf, Places]:
+    """At most `limit` transitions that are kept, behind a place: of a world, a service, or one machine.
+
+    And as of when the world is: how often it was written, and its horizon.
+    """
     if oldest_first:
         query, start = "read_history_up", (0, _EPOCH)
     else:
         query, start = "read_history", (2**63 - 1, datetime(9999, 12, 31, tzinfo=UTC))
-    rows = await db.fetch(query, world_id, service_id, machine_id, *(place or start), limit)
-    return bytes(rows[0][0] or b"")
+    return look(await db.fetch(query, world_id, service_id, machine_id, *(place or start), limit))
 
 
 def numbers(places: Places) -> list[tuple[int, int]]:

@@ -11,11 +11,14 @@ from unnest($1::bigint[], $2::uuid[]) as k (world_id, id)
 join machines m on m.world_id = k.world_id and m.id = k.id;
 
 -- name: read_stamps
--- Of the same: whether what was read of them before is still so.
-select string_agg(int8send(m.world_id) || uuid_send(m.id) || uuid_send(m.id) || int8send(m.version)
-                  || timestamptz_send(m.updated_at), ''::bytea order by k.n)
-from unnest($1::bigint[], $2::uuid[]) with ordinality as k (world_id, id, n)
-join machines m on m.world_id = k.world_id and m.id = k.id;
+-- Of the same: whether what was read of them before is still so; and as of when the worlds of $3 are.
+select a.numbers, p.stamps
+from as_of($3) a, (
+    select string_agg(uuid_send(m.id) || int8send(m.world_id) || uuid_send(m.id) || int8send(m.version)
+                      || timestamptz_send(m.updated_at), ''::bytea order by k.n) as stamps
+    from unnest($1::bigint[], $2::uuid[]) with ordinality as k (world_id, id, n)
+    join machines m on m.world_id = k.world_id and m.id = k.id
+) p;
 
 -- name: read_releases
 -- Pairs of world and id; those that exist.
@@ -29,16 +32,16 @@ join releases r on r.world_id = k.world_id and r.id = k.id;
 select to_regclass('transitions') is not null and to_regclass('world_heads') is not null as there;
 
 -- name: read_as_of
--- While these are the same, nothing was written or dropped of these worlds' machines and transitions.
-select array_agg(coalesce(h.writes, 0) order by k.n) as writes,
-       array_agg(coalesce(h.horizon, 0) order by k.n) as horizons
-from unnest($1::bigint[]) with ordinality as k (world_id, n)
-left join world_heads h on h.world_id = k.world_id;
+select numbers from as_of($1);
 
 -- name: read_tallies
--- How many living services and resources worlds have in each state and health.
-select world_id, kind, state, coalesce(facts ->> 'health', 'Unknown') as health, count(*) as count
-from machines
-where world_id = any($1::bigint[]) and kind in ('service', 'resource') and name is not null
-group by 1, 2, 3, 4
-order by 1, 2, 3, 4;
+-- How many living services and resources worlds have in each state and health, and as of when the worlds are.
+select a.numbers, t.*
+from as_of($1) a
+left join (
+    select world_id, kind, state, coalesce(facts ->> 'health', 'Unknown') as health, count(*) as count
+    from machines
+    where world_id = any($1::bigint[]) and kind in ('service', 'resource') and name is not null
+    group by 1, 2, 3, 4
+) t on true
+order by t.world_id, t.kind, t.state, t.health;

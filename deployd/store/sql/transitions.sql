@@ -21,44 +21,51 @@ order by t.seq;
 
 -- name: read_history
 -- Which, by number and time: of a world, of a service ($2) with its deployments, or of one machine ($3), as far as it is kept; newest first,
--- behind a place. A branch for each, of which two find nothing at once: each has an index.
-select string_agg(int8send(t.seq) || timestamptz_send(t.at), ''::bytea order by t.seq desc)
-from (
-    (select seq, at from transitions
-     where world_id = $1 and $2::uuid is null and $3::uuid is null and seq < $4 and at <= $5
-       and seq > (select horizon from world_heads where world_id = $1)
-     order by seq desc limit $6)
-    union all
-    (select seq, at from transitions
-     where world_id = $1 and service_id = $2 and seq < $4 and at <= $5
-       and seq > (select horizon from world_heads where world_id = $1)
-     order by seq desc limit $6)
-    union all
-    (select seq, at from transitions
-     where world_id = $1 and machine_id = $3 and seq < $4 and at <= $5
-       and seq > (select horizon from world_heads where world_id = $1)
-     order by seq desc limit $6)
-) t;
+-- behind a place; and as of when the world is. A branch for each, of which two find nothing at once: each has
+-- an index.
+select a.numbers, p.places
+from as_of(array[$1::bigint]) a, (
+    select string_agg(int8send(t.seq) || timestamptz_send(t.at), ''::bytea order by t.seq desc) as places
+    from (
+        (select seq, at from transitions
+         where world_id = $1 and $2::uuid is null and $3::uuid is null and seq < $4 and at <= $5
+           and seq > (select horizon from world_heads where world_id = $1)
+         order by seq desc limit $6)
+        union all
+        (select seq, at from transitions
+         where world_id = $1 and service_id = $2 and seq < $4 and at <= $5
+           and seq > (select horizon from world_heads where world_id = $1)
+         order by seq desc limit $6)
+        union all
+        (select seq, at from transitions
+         where world_id = $1 and machine_id = $3 and seq < $4 and at <= $5
+           and seq > (select horizon from world_heads where world_id = $1)
+         order by seq desc limit $6)
+    ) t
+) p;
 
 -- name: read_history_up
 -- The same, oldest first.
-select string_agg(int8send(t.seq) || timestamptz_send(t.at), ''::bytea order by t.seq)
-from (
-    (select seq, at from transitions
-     where world_id = $1 and $2::uuid is null and $3::uuid is null and seq > $4 and at >= $5
-       and seq > (select horizon from world_heads where world_id = $1)
-     order by seq limit $6)
-    union all
-    (select seq, at from transitions
-     where world_id = $1 and service_id = $2 and seq > $4 and at >= $5
-       and seq > (select horizon from world_heads where world_id = $1)
-     order by seq limit $6)
-    union all
-    (select seq, at from transitions
-     where world_id = $1 and machine_id = $3 and seq > $4 and at >= $5
-       and seq > (select horizon from world_heads where world_id = $1)
-     order by seq limit $6)
-) t;
+select a.numbers, p.places
+from as_of(array[$1::bigint]) a, (
+    select string_agg(int8send(t.seq) || timestamptz_send(t.at), ''::bytea order by t.seq) as places
+    from (
+        (select seq, at from transitions
+         where world_id = $1 and $2::uuid is null and $3::uuid is null and seq > $4 and at >= $5
+           and seq > (select horizon from world_heads where world_id = $1)
+         order by seq limit $6)
+        union all
+        (select seq, at from transitions
+         where world_id = $1 and service_id = $2 and seq > $4 and at >= $5
+           and seq > (select horizon from world_heads where world_id = $1)
+         order by seq limit $6)
+        union all
+        (select seq, at from transitions
+         where world_id = $1 and machine_id = $3 and seq > $4 and at >= $5
+           and seq > (select horizon from world_heads where world_id = $1)
+         order by seq limit $6)
+    ) t
+) p;
 
 -- name: read_numbered
 -- Those of a world with these numbers ($2), which were between two moments ($3, $4).

@@ -11,10 +11,12 @@ from uuid import UUID, uuid4
 
 from deployd.graphql.kept import Kept, Machines, Pages, Shown
 from deployd.model.facts import ServiceFacts
+from deployd.model.machine import Machine
 from deployd.model.state import Health, MachineKind
 from deployd.store import forgetting, workers, worlds
 from deployd.store.commit import Birth
 from deployd.store.queries import QUERIES
+from deployd.store.reads import stamp
 from tests.integration.graphql.test_queries import add_service
 from tests.integration.web.server import Served
 
@@ -137,6 +139,10 @@ async def test_no_more_is_kept_than_was_said() -> None:
     async def nothing(_: Any) -> dict[Any, Any]:
         return {}
 
+    async def read_as(keys: Any, value: Any) -> dict[Any, Any]:
+        (one,) = keys
+        return {one: value}
+
     kept: Kept[int, int] = Kept(2)
     for number in range(5):
         assert await kept.read([number], read) == {number: number}
@@ -150,14 +156,19 @@ async def test_no_more_is_kept_than_was_said() -> None:
     for number in range(5):
         found = await pages.read(
             number,
-            lambda: asyncio.sleep(0, b""),
-            lambda *_, number=number: asyncio.sleep(0, number),
             (1,),
-            lambda: asyncio.sleep(0, (1,)),
+            lambda _, number=number: asyncio.sleep(0, ((1,), number)),
         )
         assert found == number
     assert len(pages._known) == 2
-    assert await Machines(2).read([((1, UUID(int=1)), 1, 1)], nothing) == {}
+    machines = Machines(2)
+    assert await machines.read([stamp(_machine(1))], nothing) == {}
+    for number in range(5):
+        one = _machine(number)
+        found = await machines.read([stamp(one)], lambda keys, one=one: read_as(keys, one))
+        assert found == {stamp(one): one}
+        assert await machines.read([stamp(one)], nothing) == found
+    assert len(machines._known) == 2
 
 
 async def test_a_value_is_shown_once_for_each_way() -> None:
@@ -171,21 +182,15 @@ async def test_one_looks_for_all_who_wait() -> None:
     """And nobody gets what was looked at before it asked."""
     pages, written, looks, may_end = Pages(), 0, 0, asyncio.Event()
 
-    async def now() -> tuple[int, ...]:
-        return (written,)
-
-    async def look() -> bytes:
+    async def renew(_: int | None) -> tuple[tuple[int, ...], int]:
         nonlocal looks
         looks += 1
         seen = written
         await may_end.wait()
-        return str(seen).encode()
-
-    async def make(content: bytes, _: object) -> int:
-        return int(content)
+        return (seen, 0), seen
 
     async def ask() -> int:
-        return await pages.read("page", look, make, await now(), now)
+        return await pages.read("page", (written, 0), renew)
 
     waiting = []
     for number in range(10):
@@ -197,3 +202,46 @@ async def test_one_looks_for_all_who_wait() -> None:
     assert looks == 2
     assert await ask() == 10
     assert looks == 2
+    written = 11
+    assert await ask() == 11
+    assert looks == 3
+
+
+async def test_whoever_asked_before_is_served_by_a_later_look() -> None:
+    """Of several worlds each has to be as late as was asked."""
+    pages, before = Pages(), []
+
+    async def ask(as_of: tuple[int, ...], now: tuple[int, ...]) -> tuple[int, ...]:
+        async def renew(page: tuple[int, ...] | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+            before.append(page)
+            return now, now
+
+        return await pages.read("page", as_of, renew)
+
+    assert await ask((3, 3), (4, 3)) == (4, 3)
+    assert await ask((4, 3), (9, 9)) == (4, 3)
+    assert await ask((2, 1), (9, 9)) == (4, 3)
+    assert before == [None]
+    assert await ask((1, 4), (5, 4)) == (5, 4)
+    assert before == [None, (4, 3)]
+
+
+async def test_who_gives_up_while_it_looks_leaves_the_turn_to_the_next() -> None:
+    pages, may_end = Pages(), asyncio.Event()
+
+    async def renew(_: str | None) -> tuple[tuple[int, ...], str]:
+        await may_end.wait()
+        return (1,), "seen"
+
+    first, second = (asyncio.create_task(pages.read("page", (1,), renew)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    may_end.set()
+    assert await second == "seen"
+    assert first.cancelled()
+
+
+def _machine(number: int) -> Machine:
+    moment, facts = datetime(2026, 1, 1, tzinfo=UTC), ServiceFacts("cart")
+    named = (1, UUID(int=number), MachineKind.SERVICE, "idle", "cart", None, None, None)
+    return Machine(*named, number, 0, 0, None, moment, moment, facts)
