@@ -256,7 +256,7 @@ async def test_stopped_past_its_lease_continued_and_killed(fleet: Fleet) -> None
             while await fleet.held_by(worker):
                 await asyncio.sleep(0.01)
         # Silent for a lease, seen at most half a lease later; the rest is for a busy machine.
-        assert time.monotonic() - begun < LEASE * 1.5 + 1.5
+        assert time.monotonic() - begun < LEASE * 1.5 + 4
         resumed[pid] = time.monotonic()
         os.kill(pid, signal.SIGCONT)
     fleet.kill(first)

@@ -78,7 +78,7 @@ async def test_stopping_closes_subscriptions_with_1001_and_refuses_what_is_new(s
         stopping = asyncio.create_task(served.running.close())
         assert await one.closed() == aiohttp.WSCloseCode.GOING_AWAY
         await stopping  # although `silent` never answers
-        assert time.monotonic() - began < 3.5
+        assert time.monotonic() - began < 8
         with pytest.raises(aiohttp.ClientConnectorError):
             await served.session.get(f"{served.url}/healthz")
         assert await silent.closed() > 1000
@@ -116,7 +116,7 @@ async def test_stopping_lets_requests_finish_but_not_for_ever() -> None:
         await begun.wait()
         began = time.monotonic()
         await running.close()
-        assert time.monotonic() - began < 3.5
+        assert time.monotonic() - began < 8
         with pytest.raises(aiohttp.ClientError):
             await asking
         assert cancelled.is_set()

@@ -120,11 +120,11 @@ async def test_repetitions_are_refused_before_they_take_time() -> None:
     said = [f"the query names one field more than {measure.REPEATS} times in one place"]
     assert await refused("{" + " __typename" * measure.REPEATS + "}") == []
     for one in (" version", " worlds { capabilities { name } }", " a: version", " ...F", " ... { version }"):
-        began = time.monotonic()
+        began = time.process_time()
         document = "{" + one * 200 + "} fragment F on Query { version }"
         messages = await refused(document)
         assert messages == said or messages == ["the query has more than 30 aliases", *said], one
-        assert time.monotonic() - began < 0.5
+        assert time.process_time() - began < 1
 
 
 async def test_directives_are_counted() -> None:
