@@ -25,7 +25,7 @@ S = TypeVar("S")
 
 _MOST = 4096
 _PAGES = 256
-_ANSWERS = 32
+_ANSWERS = 64
 
 
 class Kept(Generic[K, V]):
