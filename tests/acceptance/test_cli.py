@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.warm import COMMAND_LINE
 from tests.conftest import scratch
 
 HELLO = Path(__file__).parents[2] / "examples" / "hello"
@@ -37,14 +38,7 @@ class Host:
 
     def run(self, *argv: str, code: int = 0) -> str:
         """A verb that ends; what it said."""
-        ended = subprocess.run(
-            [sys.executable, "-m", "deployd.cli.main", *argv],
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        ended = COMMAND_LINE.run(argv, self.environ, PATIENCE)
         said = ended.stdout + ended.stderr
         assert ended.returncode == code, said
         return said

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 from deployd.cli.shapes import SHAPES
 from tests.acceptance.test_cli import HELLO, PATIENCE, Host, host
+from tests.acceptance.warm import COMMAND_LINE
 
 __all__ = ["host"]
 
 
 def said(one: Host, *argv: str, stdin: str = "", code: int = 0) -> Any:
     """Everything on stdout, read as the verb's shape says: a document, or the objects of its lines."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "deployd.cli.main", *argv, "--json"],
-        env=one.environ,
-        capture_output=True,
-        input=stdin,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    ended = COMMAND_LINE.run((*argv, "--json"), one.environ, PATIENCE, stdin)
     assert ended.returncode == code, ended.stdout + ended.stderr
     verb = argv[0] if argv[0] in SHAPES else " ".join(argv[:2])
     if not SHAPES[verb].lines:
