@@ -81,14 +81,9 @@ async def test_a_clock_that_was_set_back_is_seen(served: Served) -> None:
     assert await served.data(query) != before
 
 
-async def test_what_is_forgotten_is_seen(served: Served) -> None:
-    _, deployments = await add_service(served, "cart")
-    for each in deployments:
-        await served.move(UUID(each), ("cancel", "cancelled"))
-    query = '{ world(name: "local") { services { nodes { deployments { nodes { id } } } } } }'
-    (before,) = [await served.data(query) for _ in range(2)][1]["world"]["services"]["nodes"]
-    assert {one["id"] for one in before["deployments"]["nodes"]} == set(deployments)
-    gone = await forgetting.attempts(
+async def forget(served: Served) -> int:
+    """Forget the deployments that were cancelled; how many those were."""
+    found = await forgetting.attempts(
         served.db,
         served.world_id,
         MachineKind.DEPLOYMENT,
@@ -97,9 +92,20 @@ async def test_what_is_forgotten_is_seen(served: Served) -> None:
         0,
         (["cancelled"], []),
     )
-    assert gone.gone > 0
+    assert found.gone > 0
+    return found.gone
+
+
+async def test_what_is_forgotten_is_seen(served: Served) -> None:
+    _, deployments = await add_service(served, "cart")
+    for each in deployments:
+        await served.move(UUID(each), ("cancel", "cancelled"))
+    query = '{ world(name: "local") { services { nodes { deployments { nodes { id } } } } } }'
+    (before,) = [await served.data(query) for _ in range(2)][1]["world"]["services"]["nodes"]
+    assert {one["id"] for one in before["deployments"]["nodes"]} == set(deployments)
+    gone = await forget(served)
     (after,) = (await served.data(query))["world"]["services"]["nodes"]
-    assert len(after["deployments"]["nodes"]) == len(deployments) - gone.gone
+    assert len(after["deployments"]["nodes"]) == len(deployments) - gone
 
 
 def test_whatever_writes_what_is_shown_is_counted() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +18,9 @@ from deployd.model.facts import ResourceFacts, ServiceFacts
 from deployd.model.identifier import new_id
 from deployd.model.spec import ServiceSpec
 from deployd.model.state import Health, MachineKind
-from deployd.store import forgetting, releases
+from deployd.store import releases
 from tests.house import ADA
+from tests.integration.graphql.test_kept import forget
 from tests.integration.graphql.test_queries import add_service, statements
 from tests.integration.web.server import Served
 
@@ -88,18 +88,6 @@ async def test_whatever_is_written_is_told(served: Served, statements: list[str]
         )
         await served.move(service_id, (None, "idle"), facts=replace(facts, serving=made))
 
-    async def forgotten() -> None:
-        gone = await forgetting.attempts(
-            served.db,
-            served.world_id,
-            MachineKind.DEPLOYMENT,
-            datetime.now(UTC) + timedelta(hours=1),
-            forgetting.FIRST,
-            0,
-            (["cancelled"], []),
-        )
-        assert gone.gone > 0
-
     writes: list[Callable[[], Awaitable[object]]] = [
         lambda: add_service(served, "till"),
         lambda: served.committer.store(births=(served.service("empty"),)),
@@ -114,7 +102,7 @@ async def test_whatever_is_written_is_told(served: Served, statements: list[str]
             (None, "ready"),
             facts=ResourceFacts("cart/db", "postgres", "main", health=Health.MISSING),
         ),
-        forgotten,
+        lambda: forget(served),
     ]
     before = await _said(served)
     for write in writes:
