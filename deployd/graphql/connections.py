@@ -15,8 +15,8 @@ import msgspec
 import strawberry
 
 from deployd.errors import InputError
-from deployd.graphql.columns import Lasting
 from deployd.graphql.fields import Wanted, resolved
+from deployd.graphql.lasting import Lasting
 from deployd.graphql.problem import take
 from deployd.graphql.scalars import CursorText
 

@@ -10,11 +10,11 @@ import strawberry
 
 from deployd.engine import rollout
 from deployd.graphql.answers import MachineAnswer
-from deployd.graphql.columns import Lasting
 from deployd.graphql.connections import Connection
 from deployd.graphql.context import Context, Info
 from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import Wanted, resolved
+from deployd.graphql.lasting import Lasting
 from deployd.graphql.problem import or_none, parse_id
 from deployd.graphql.releases import Release, load_releases
 from deployd.graphql.scalars import CursorText, DeploymentState

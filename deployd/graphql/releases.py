@@ -9,10 +9,10 @@ from uuid import UUID
 
 import strawberry
 
-from deployd.graphql.columns import Lasting
 from deployd.graphql.connections import Connection
 from deployd.graphql.context import Context, Info
 from deployd.graphql.fields import resolved
+from deployd.graphql.lasting import Lasting
 from deployd.graphql.problem import parse_id
 from deployd.manifest.written import written
 from deployd.model import release

@@ -13,10 +13,10 @@ from deployd.catalog import BUILTIN
 from deployd.engine.infrastructure import is_name
 from deployd.errors import Conflict, InputError, NotFound, Unsupported
 from deployd.graphql.answers import MachineAnswer
-from deployd.graphql.columns import Lasting
 from deployd.graphql.context import Info
 from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
+from deployd.graphql.lasting import Lasting
 from deployd.graphql.problem import Problem, attempt, or_none
 from deployd.graphql.scalars import Health, Ownership, ResourceState
 from deployd.graphql.transitions import Reason, WorldName

@@ -12,13 +12,13 @@ from deployd.engine.copies import copies
 from deployd.errors import InputError, NotFound
 from deployd.graphql import below, places, releases
 from deployd.graphql.answers import MachineAnswer
-from deployd.graphql.columns import Lasting
 from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems
 from deployd.graphql.context import Context, Info
 from deployd.graphql.deployments import Deployment
 from deployd.graphql.explanations import Explanation
 from deployd.graphql.fields import mutation, resolved
 from deployd.graphql.holds import Hold
+from deployd.graphql.lasting import Lasting
 from deployd.graphql.problem import Problem, attempt, or_none, parse_id, take
 from deployd.graphql.releases import Release
 from deployd.graphql.resources import Resource

@@ -8,8 +8,8 @@ from typing import Annotated, Self
 
 import strawberry
 
-from deployd.graphql.columns import Lasting
 from deployd.graphql.cursor import Cursor
+from deployd.graphql.lasting import Lasting
 from deployd.graphql.scalars import CursorText, Fault, Long, MachineKind, SubjectKind
 from deployd.model import machine as model
 from deployd.model import reason

@@ -15,12 +15,12 @@ from deployd.graphql import places, releases
 from deployd.graphql.answers import Answer
 from deployd.graphql.capabilities import Capability, Gate, capabilities_of, gates_of
 from deployd.graphql.changes import Change
-from deployd.graphql.columns import Lasting, Place
 from deployd.graphql.connections import PAGE, AfterItem, Connection, FirstItems, rows
 from deployd.graphql.context import Context, Info
 from deployd.graphql.cursor import Cursor
 from deployd.graphql.deployments import Deployment
 from deployd.graphql.fields import Wanted, resolved
+from deployd.graphql.lasting import Lasting, Place
 from deployd.graphql.problem import or_none, take
 from deployd.graphql.releases import Release
 from deployd.graphql.resources import Resource
