@@ -1,7 +1,9 @@
 """A deployer and a provisioner whose outside is a folder, so that it survives whoever is killed.
 
-Each instance is a file made with O_EXCL, each call a line in a journal: what exists, and how often it
-was made, can be counted afterwards by another process.
+Each instance is a file made with O_EXCL, each making and removal a line in a journal: what exists, and how
+often it was made, can be counted afterwards by another process. The line is written first: whoever is killed
+between the two leaves a line that the next one repeats, and `journal` tells both as one; the other way round
+there would be an instance that nobody ever made.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -49,8 +52,18 @@ class Folder:
             file.write(line + "\n")
 
     def journal(self) -> list[str]:
+        """What was noted, in order; of making and removing only what changed what there is."""
         path = self.root / "journal"
-        return path.read_text().splitlines() if path.exists() else []
+        lines = path.read_text().splitlines() if path.exists() else []
+        told, last = [], dict[str, str]()
+        for line in lines:
+            what, _, instance = line.partition(" ")
+            if what in ("made", "removed"):
+                if last.get(instance) == what:
+                    continue
+                last[instance] = what
+            told.append(line)
+        return told
 
     def mark(self, what: str) -> None:
         (self.root / f"mark-{what}").touch()
@@ -59,19 +72,19 @@ class Folder:
         return (self.root / f"mark-{what}").exists()
 
     def make(self, owner: UUID, name: object) -> None:
-        folder = self.root / str(owner)
-        folder.mkdir(exist_ok=True)
-        try:
-            os.close(os.open(folder / str(name), os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return  # a lookup, never a failure
+        path = self.root / str(owner) / str(name)
+        if path.exists():
+            return
         self.note(f"made {owner} {name}")
+        path.parent.mkdir(exist_ok=True)
+        with suppress(FileExistsError):  # a lookup, never a failure
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL))
 
     def remove(self, owner: UUID, name: object) -> None:
         path = self.root / str(owner) / str(name)
         if path.exists():
-            path.unlink(missing_ok=True)
             self.note(f"removed {owner} {name}")
+            path.unlink(missing_ok=True)
 
     def of(self, owner: UUID) -> list[str]:
         folder = self.root / str(owner)
