@@ -191,13 +191,14 @@ def context(
     processes: bool = False,
     provisioner: StandinProvisioner | None = None,
 ) -> Context:
-    deployer, made = StandinDeployer(folder), provisioner or StandinProvisioner(folder)
-    router = StandinRouter(folder)
-    real = create("deploy:process", {"grace_seconds": 2}, DriverContext(home / "driver", placement))
+    deployer: Driver = StandinDeployer(folder)
+    if processes:
+        deployer = create("deploy:process", {"grace_seconds": 2}, DriverContext(home / "driver", placement))
+    made, router = provisioner or StandinProvisioner(folder), StandinRouter(folder)
 
     def driver(name: str, config: object) -> Driver:
         if name == "deploy:process":
-            return real if processes else deployer
+            return deployer
         if name in ("provision:standin", "local/postgres"):
             return made
         if name == "route:standin":

@@ -1,18 +1,11 @@
-"""Replicas: processes with an engine each, on one database, with a stand-in driver that records every call.
-
-`python -m tests.replica` imports everything once, then forks one for each line of JSON on its standard input
-and answers with its process id.
-"""
+"""Replicas: processes with an engine each on one database; a stand-in driver records every call."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +20,7 @@ from deployd.engine.worker import Worker
 from deployd.store.database import Database
 from deployd.telemetry.subject import ACTING
 from tests.house import context
+from tests.nursery import serve
 from tests.standin import Folder, StandinDeployer
 
 _CALL = 0.03  # seconds that each call takes at least
@@ -84,7 +78,7 @@ def _takes_a_turn() -> bool:
     return machine is not None and machine.kind == "deployment"
 
 
-async def serve(dsn: str, home: str, placements: list[str], lease: float, capacity: int) -> None:
+async def live(dsn: str, home: str, placements: list[str], lease: float, capacity: int) -> None:
     """Until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -113,21 +107,5 @@ async def serve(dsn: str, home: str, placements: list[str], lease: float, capaci
             await task
 
 
-def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that are killed
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            try:
-                asyncio.run(serve(**json.loads(line)))
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        sys.stdout.write(f"{child}\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(live, waits=False)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import shutil
 import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ from deployd.store.commit import Birth
 from deployd.store.database import Database
 from deployd.store.migrator import migrate, pending
 from tests.house import ADA, House, house
+from tests.nursery import Nursery
 
 ROOT = Path(__file__).parents[2]
 LEASE = 1.0
@@ -60,22 +60,18 @@ class Fleet:
 
     home: House
     dsn: str
-    nursery: asyncio.subprocess.Process
+    nursery: Nursery
     pids: list[int] = field(default_factory=list)
     ended_at: dict[int, float] = field(default_factory=dict)
 
     async def start(self, *placements: str, capacity: int = 1000, lease: float = LEASE) -> int:
-        asked = {
-            "dsn": self.dsn,
-            "home": str(self.home.home),
-            "placements": list(placements),
-            "lease": lease,
-            "capacity": capacity,
-        }
-        assert self.nursery.stdin is not None
-        assert self.nursery.stdout is not None
-        self.nursery.stdin.write(json.dumps(asked).encode() + b"\n")
-        pid = int(await self.nursery.stdout.readline())
+        pid = await self.nursery.fork(
+            dsn=self.dsn,
+            home=str(self.home.home),
+            placements=placements,
+            lease=lease,
+            capacity=capacity,
+        )
         self.pids.append(pid)
         async with asyncio.timeout(20):
             while not await self.worker(pid):
@@ -190,24 +186,15 @@ def _lives(pid: int) -> bool:
     return False
 
 
-@pytest.fixture
-async def nursery() -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.replica"),
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    yield process
-    assert process.stdin is not None
-    process.stdin.close()
-    await process.wait()
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    made = Nursery("tests.replica")
+    yield made
+    made.close()
 
 
 @pytest.fixture
-async def fleet(
-    database: Database, dsn: str, tmp_path: Path, nursery: asyncio.subprocess.Process
-) -> AsyncIterator[Fleet]:
+async def fleet(database: Database, dsn: str, tmp_path: Path, nursery: Nursery) -> AsyncIterator[Fleet]:
     async with house(database, tmp_path, works=False) as home:
         made = Fleet(home, dsn, nursery)
         try:

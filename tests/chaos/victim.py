@@ -1,17 +1,12 @@
-"""A deployd that dies where it is told to. It imports everything once and forks for each trial.
+"""A deployd that dies where it is told to.
 
-Reads trials as JSON lines from its standard input, answers each with the exit status of the fork:
--9 it died at the point, 0 there is no such point (the scenario came to its end first).
+Ends with -9 if it died at the point, with 0 if there is no such point (the scenario came to its end first).
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import signal
-import sys
-import traceback
 from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any
@@ -26,6 +21,7 @@ from deployd.store.commit import Applied, Batch
 from deployd.store.database import Database
 from tests.chaos.scenarios import SCENARIOS
 from tests.house import house
+from tests.nursery import serve
 
 armed = False
 
@@ -110,22 +106,5 @@ async def trial(dsn: str, home: str, world: str, scenario: str, kind: str, state
         await chosen.end(running)
 
 
-def main() -> None:
-    for line in sys.stdin:
-        arguments = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            try:
-                asyncio.run(trial(**arguments))
-            except BaseException as error:
-                sys.stderr.write(f"{arguments}: {error!r}\n")
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(trial, waits=True)

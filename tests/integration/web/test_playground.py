@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import playwright.async_api as playwright
 import pytest
 from aiohttp import web
 from graphql import parse, validate
@@ -29,6 +30,8 @@ SUBSCRIPTION = (
     'subscription Followed { transitions(world: "local") { ... on TransitionBatch { transitions { seq } } } }'
 )
 TOKEN = "ada-0123456789abcdef0123456789abcdef"
+PATIENCE = 90_000
+"""Milliseconds until something that should happen has not."""
 SHOTS = os.environ.get("DEPLOYD_SCREENSHOTS")
 """A folder, for whoever wants to look."""
 
@@ -52,6 +55,8 @@ async def opened(browser: Browser, served: Served, scheme: str) -> tuple[Page, l
     wrong: list[str] = []
     page.on("console", lambda one: wrong.append(one.text) if one.type == "error" else None)
     page.on("pageerror", lambda one: wrong.append(str(one)))
+    page.on("requestfailed", lambda one: wrong.append(f"{one.url}: {one.failure}"))
+    page.on("crash", lambda _: wrong.append("it crashed"))
 
     async def only_ours(route: Route) -> None:
         if route.request.url.startswith(served.url):
@@ -61,8 +66,12 @@ async def opened(browser: Browser, served: Served, scheme: str) -> tuple[Page, l
             await route.abort()
 
     await page.route("**/*", only_ours)
+    page.set_default_timeout(PATIENCE)
     await page.goto(f"{served.url}/graphql")
-    await page.wait_for_selector(".graphiql-query-editor .CodeMirror")
+    try:
+        await page.wait_for_selector(".graphiql-query-editor .CodeMirror")
+    except playwright.TimeoutError:
+        pytest.fail(f"there is no editor: {wrong or 'nothing went wrong'}\n{await page.content()}")
     return page, wrong
 
 
@@ -71,7 +80,7 @@ async def write(page: Page, text: str) -> None:
     await page.evaluate(
         "text => document.querySelector('.graphiql-query-editor .CodeMirror').CodeMirror.setValue(text)", text
     )
-    await page.locator(".graphiql-tab", has_text=text.split()[1]).wait_for()
+    await page.locator(".graphiql-tab", has_text=text.split()[1]).first.wait_for()
 
 
 async def answered(page: Page, text: str) -> None:
@@ -79,7 +88,6 @@ async def answered(page: Page, text: str) -> None:
     await page.wait_for_function(
         "text => document.querySelector('.result-window .CodeMirror')?.CodeMirror.getValue().includes(text)",
         arg=text,
-        timeout=10_000,
     )
 
 
@@ -89,7 +97,6 @@ async def shot(page: Page, name: str) -> None:
         await page.screenshot(path=Path(SHOTS) / f"{name}.png")
 
 
-@browsers
 def test_what_it_begins_with_is_a_query_of_the_schema() -> None:
     script = (playground.ASSETS / "playground.js").read_text(encoding="utf-8")
     begun = re.search(r"const defaultQuery = `(.*?)`;", script, re.DOTALL)
@@ -97,6 +104,7 @@ def test_what_it_begins_with_is_a_query_of_the_schema() -> None:
     assert validate(SCHEMA._schema, parse(begun[1])) == []
 
 
+@browsers
 async def test_it_asks_follows_explains_and_remembers(served: Served, browser: Browser) -> None:
     page, wrong = await opened(browser, served, "light")
     await write(page, "query Named { worlds { name } }")
@@ -151,7 +159,7 @@ async def test_the_token_is_that_of_the_headers_editor(strict: Served, browser: 
     await answered(page, '"transitions": []')
     await shot(page, "dark")
     await page.reload()
-    await page.locator(".graphiql-tab", has_text="Followed").wait_for()
+    await page.locator(".graphiql-tab", has_text="Followed").first.wait_for()
     stored = await page.evaluate("JSON.stringify(localStorage)")
     assert "Followed" in stored, "what was written is kept"
     assert TOKEN not in stored, "it is not left behind"
