@@ -4,7 +4,7 @@ Each trial kills a deployd with SIGKILL at one point; another one goes on. Then 
 end by itself, exactly one instance of the service exists, each object was made once, and `seq` is whole.
 
 Every state is died in at every await by one scenario. The others, which come to the same states by other
-ways, are died in at every sixth; `make chaos` dies at every one of all of them.
+ways, are died in at every twelfth; `make chaos` dies at every one of all of them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _WHOLE = {
     ("deleted", "resource"): {"deleting"},
 }
 """Which scenario dies in a state at every await, whatever the stride."""
-_STRIDE = 1 if os.environ.get("DEPLOYD_CHAOS") == "whole" else 6
+_STRIDE = 1 if os.environ.get("DEPLOYD_CHAOS") == "whole" else 12
 
 
 @pytest.fixture(scope="session")
