@@ -161,7 +161,7 @@ async def test_a_subscription_ends_when_its_token_is_revoked(served: Served) -> 
         await served.data(REVOKE, name="ci")
         payload = await client.next()
         assert payload["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
-        assert asyncio.get_running_loop().time() - began < 3
+        assert asyncio.get_running_loop().time() - began < 8
 
 
 async def test_a_subscription_ends_when_its_token_expires(served: Served) -> None:

@@ -231,7 +231,7 @@ async def test_a_server_that_was_never_there_is_not_waited_for():
         began = asyncio.get_running_loop().time()
         with pytest.raises(ServerUnreachable):
             await client.mutate(CANCEL, {"id": "x"})
-        assert asyncio.get_running_loop().time() - began < 3
+        assert asyncio.get_running_loop().time() - began < 8
 
 
 async def test_a_token_follows_no_redirect():

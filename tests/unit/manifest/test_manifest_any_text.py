@@ -162,6 +162,6 @@ def test_the_parts_of_a_value_are_where_they_are_said_to_be(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["$${secrets.a}" * 2000 + "${", "$" * 5000 + " ${", "a-" * 5000 + "${x}"])
 def test_the_published_pattern_takes_no_time(value: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert re.fullmatch(PATTERN, value) is None
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
