@@ -96,7 +96,10 @@ async def test_a_token_expires(served: Served) -> None:
     ci = await create(served, "ci", "VIEWER", seconds=3600)
     assert await code_of(served, "{ version }", ci) == "OK"
     await served.db.pool.execute("update tokens set expires_at = now() where name = 'ci'")
-    assert await code_of(served, "{ version }", ci) == "UNAUTHENTICATED"
+    async with asyncio.timeout(10):  # a query that was asked before believes what it knew for a second
+        while (code := await code_of(served, "{ version }", ci)) == "OK":
+            await asyncio.sleep(0.05)
+    assert code == "UNAUTHENTICATED"
 
 
 async def test_when_it_was_used_is_known_to_the_minute(served: Served) -> None:
