@@ -1,18 +1,16 @@
 """A deployer and a provisioner whose outside is a folder, so that it survives whoever is killed.
 
-Each instance is a file made with O_EXCL, each making and removal a line in a journal: what exists, and how
-often it was made, can be counted afterwards by another process. The line is written first: whoever is killed
-between the two leaves a line that the next one repeats, and `journal` tells both as one; the other way round
-there would be an instance that nobody ever made.
+Each instance is a file, each making and removal a line in a journal: what exists, and how often it was made,
+can be counted afterwards by another process. The line is written first: whoever is killed between the two
+leaves a line that the next one repeats, and `journal` tells both as one; the other way round there would be
+an instance that nobody ever made.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -77,8 +75,7 @@ class Folder:
             return
         self.note(f"made {owner} {name}")
         path.parent.mkdir(exist_ok=True)
-        with suppress(FileExistsError):  # a lookup, never a failure
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL))
+        path.touch()  # "already exists" is a lookup, never a failure
 
     def remove(self, owner: UUID, name: object) -> None:
         path = self.root / str(owner) / str(name)

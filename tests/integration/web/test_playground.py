@@ -10,11 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import playwright.async_api as playwright
 import pytest
 from aiohttp import web
 from graphql import parse, validate
 from playwright.async_api import Browser, Page, Route, async_playwright
+from playwright.async_api import TimeoutError as TimedOut
 
 from deployd.graphql.schema import SCHEMA
 from deployd.model.actor import Role
@@ -55,7 +55,6 @@ async def opened(browser: Browser, served: Served, scheme: str) -> tuple[Page, l
     wrong: list[str] = []
     page.on("console", lambda one: wrong.append(one.text) if one.type == "error" else None)
     page.on("pageerror", lambda one: wrong.append(str(one)))
-    page.on("requestfailed", lambda one: wrong.append(f"{one.url}: {one.failure}"))
     page.on("crash", lambda _: wrong.append("it crashed"))
 
     async def only_ours(route: Route) -> None:
@@ -70,7 +69,7 @@ async def opened(browser: Browser, served: Served, scheme: str) -> tuple[Page, l
     await page.goto(f"{served.url}/graphql")
     try:
         await page.wait_for_selector(".graphiql-query-editor .CodeMirror")
-    except playwright.TimeoutError:
+    except TimedOut:
         pytest.fail(f"there is no editor: {wrong or 'nothing went wrong'}\n{await page.content()}")
     return page, wrong
 
