@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -27,25 +28,31 @@ class Nursery:
     def __init__(self, module: str) -> None:
         self.module = module
         self._process: subprocess.Popen[str] | None = None
+        self._turn = threading.Lock()
 
     async def fork(self, **arguments: object) -> int:
-        """What the module answers: the id of the process, or how it ended."""
-        process = self._process = self._process or subprocess.Popen(
-            [sys.executable, "-m", self.module],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(arguments) + "\n")
-        process.stdin.flush()
-        return int(await asyncio.to_thread(process.stdout.readline))
+        """What the module answers: the id of the process, or how it ended. Whoever asks meanwhile waits."""
+        return await asyncio.to_thread(self._ask, json.dumps(arguments))
+
+    def _ask(self, line: str) -> int:
+        with self._turn:
+            process = self._process = self._process or subprocess.Popen(
+                [sys.executable, "-m", self.module],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
 
     def close(self) -> None:
-        if self._process is not None:
-            self._process.communicate()
+        with self._turn:
+            if self._process is not None:
+                self._process.communicate()
 
 
 def serve(live: Callable[..., Coroutine[Any, Any, None]], *, waits: bool) -> None:

@@ -1,21 +1,18 @@
 """A replica for the soak: engine, committer and worker over stand-ins that are out in the weather.
 
-As a program it imports everything once and forks for each replica: it reads JSON lines from its standard
-input and answers each with the id of the process. When its input ends, so do the replicas.
+When the process that forks them ends, so do the replicas.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
-import json
 import logging
 import os
 import random
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Mapping
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -29,6 +26,7 @@ from deployd.store.database import Database
 from deployd.store.queries import QUERIES
 from tests.chaos.weather import Weather, weathered
 from tests.house import house
+from tests.nursery import serve
 from tests.standin import StandinDeployer, StandinProvisioner, StandinRouter
 
 __all__ = ["LEASE"]
@@ -102,8 +100,21 @@ def tell_where() -> None:
         logging.info("task %s: %s", task.get_name(), " > ".join(places))
 
 
+def begin(home: Path) -> None:
+    """What makes this process a replica: it ends with whoever forked it, and is told of in the home's log."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    descriptor = os.open(home / "replicas.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 2)
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(descriptor, 1)
+    form = f"%(asctime)s.%(msecs)03d {os.getpid()} %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, datefmt="%H:%M:%S", force=True)
+    skew_clocks(home / "weather.json")
+
+
 async def live(dsn: str, home: str, world: str, seed: str) -> None:
     """Until it is killed. A database that is not there yet is waited for, as whoever starts deployd would."""
+    begin(Path(home))
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_where)
     while True:
         try:
@@ -123,37 +134,8 @@ async def live(dsn: str, home: str, world: str, seed: str) -> None:
             await asyncio.sleep(0.2)
 
 
-def begin(trial: dict[str, str], log: Path) -> None:
-    """In the fork."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(descriptor, 2)
-    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-    os.dup2(descriptor, 1)
-    form = f"%(asctime)s.%(msecs)03d {os.getpid()} %(levelname)s %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form, datefmt="%H:%M:%S", force=True)
-    skew_clocks(Path(trial["home"]) / "weather.json")
-    try:
-        asyncio.run(live(**trial))
-    except BaseException:
-        traceback.print_exc()
-    os._exit(1)
-
-
-def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever is killed leaves no zombie that looks alive
+if __name__ == "__main__":
     audit_consumption()
     calling.LIMIT = 1.0
     worker._SWEEP = 2.0
-    for line in sys.stdin:
-        trial = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            begin(trial, Path(trial["home"]) / "replicas.log")
-        sys.stdout.write(f"{child}\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
+    serve(live, waits=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import os
 import shutil
 import signal
@@ -28,10 +27,10 @@ from deployd.store.migrator import migrate
 from deployd.store.partitions import ensure_partitions
 from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import WORLDS
+from tests.nursery import Nursery
 
 __all__ = ["Disk", "Replica", "Stage", "staged"]
 
-ROOT = Path(__file__).parents[2]
 _ROOM = 1 << 30  # bytes of the disk
 _AWAY = (
     asyncpg.PostgresConnectionError,
@@ -120,11 +119,10 @@ class Stage:
     direct: str
     dsn: str
     replicas: list[Replica]
-    forks: asyncio.subprocess.Process
+    nursery: Nursery
     seed: int
     log: list[str] = field(default_factory=list)
     """What happened, as it happened."""
-    _forking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def weather(self) -> Path:
@@ -138,15 +136,9 @@ class Stage:
 
     async def start(self, replica: Replica) -> None:
         """Anew, whatever became of it."""
-        assert self.forks.stdin is not None
-        assert self.forks.stdout is not None
         replica.starts += 1
         name = f"{self.seed}/{replica.name}/{replica.starts}"
-        trial = {"dsn": self.dsn, "home": str(self.home), "world": WORLDS[0], "seed": name}
-        async with self._forking:
-            self.forks.stdin.write(json.dumps(trial).encode() + b"\n")
-            await self.forks.stdin.drain()
-            replica.pid = int(await self.forks.stdout.readline())
+        replica.pid = await self.nursery.fork(dsn=self.dsn, home=str(self.home), world=WORLDS[0], seed=name)
 
     async def keep(self) -> None:
         """Start replicas again that ended without anybody's wish, as whatever supervises them would."""
@@ -194,14 +186,9 @@ async def staged(seed: int, replicas: int, *, with_disk: bool) -> AsyncIterator[
         await stack.enter_async_context(proxy.running())
         parts = urlsplit(direct)
         dsn = f"postgresql://{parts.username}:{parts.password}@127.0.0.1:{proxy.port}{parts.path}"
-        forks = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.chaos.replica"),
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
+        nursery = Nursery("tests.chaos.replica")
         made = [Replica(f"replica {number}") for number in range(replicas)]
-        stage = Stage(home, postgres, proxy, disk, direct, f"{dsn}?sslmode=disable", made, forks, seed)
+        stage = Stage(home, postgres, proxy, disk, direct, f"{dsn}?sslmode=disable", made, nursery, seed)
         stack.push_async_callback(_end_replicas, stage)
         supervising = asyncio.create_task(stage.keep())
         stack.push_async_callback(_cancelled, supervising)
@@ -224,12 +211,10 @@ async def _prepare(dsn: str) -> None:
 
 
 async def _end_replicas(stage: Stage) -> None:
-    assert stage.forks.stdin is not None
     for replica in stage.replicas:
         replica.wanted = False
         replica.signal(signal.SIGKILL)
-    stage.forks.stdin.close()
-    await stage.forks.wait()
+    await asyncio.to_thread(stage.nursery.close)
 
 
 async def _ended(keeping: asyncio.Task[None], postgres: EmbeddedPostgres) -> None:
