@@ -65,10 +65,7 @@ class House:
         lines = ["deployd: 1", "services:"]
         for name, run in services.items():
             lines += [f"  {name}:", f"    run: {run}", "    port: 80", "    health: {path: /, timeout: 2s}"]
-        # Whole at once: a change before may be taking its snapshot now.
-        written = self.home / "deployd.yaml"
-        written.write_text("\n".join(lines) + "\n")
-        written.replace(path / "deployd.yaml")
+        put(path / "deployd.yaml", "\n".join(lines) + "\n")
         return str(path)
 
     async def deploy(self, key: str | None = None, **services: str) -> Machine:
@@ -177,6 +174,13 @@ class House:
                 return history, {row["id"]: row["state"] for row in rows}
 
 
+def put(path: Path, text: str) -> None:
+    """Write a file whole at once: of what is written in place, a snapshot taken now has the first half."""
+    written = path.parent.parent / f"{path.parent.name}-{path.name}"
+    written.write_text(text)
+    written.replace(path)
+
+
 def deployment_facts(machine: Machine) -> DeploymentFacts:
     assert isinstance(machine.facts, DeploymentFacts)
     return machine.facts
@@ -250,4 +254,4 @@ async def house(
             await task
 
 
-__all__ = ["ADA", "House", "MachineKind", "context", "deployment_facts", "house"]
+__all__ = ["ADA", "House", "MachineKind", "context", "deployment_facts", "house", "put"]

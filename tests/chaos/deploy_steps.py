@@ -89,7 +89,9 @@ async def begin_sick(home: House) -> None:
 
 
 async def end_sick(home: House) -> None:
-    await home.until((await deploy(home, "sick")).id, "failed")
+    change = await home.until((await deploy(home, "sick")).id, "failed")
+    (deployment,) = await home.deployments(change.id)
+    assert deployment.state == "rolled_back"
     service = await at_rest(home, "cart", "serving")
     assert home.running(service.id) == [f"{(await home.facts('cart')).serving}.ok"]
 

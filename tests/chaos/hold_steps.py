@@ -20,7 +20,7 @@ from deployd.model.state import Health, Ownership
 from deployd.store import machines, releases
 from deployd.store.commit import Post
 from tests.chaos.resource_steps import begin_dropped, end_dropped, provided
-from tests.house import ADA, House, deployment_facts
+from tests.house import ADA, House, deployment_facts, put
 
 __all__ = [
     "begin_adopted",
@@ -143,8 +143,9 @@ async def end_held_at_work(home: House) -> None:
 
 async def scalable(home: House) -> None:
     folder = Path(home.source(cart="ok"))
-    (folder / "deployd.yaml").write_text(
-        "deployd: 1\nservice:\n  name: cart\n  run: ok\n  scale: {min: 1, max: 4}\n"
+    put(
+        folder / "deployd.yaml",
+        "deployd: 1\nservice:\n  name: cart\n  run: ok\n  scale: {min: 1, max: 4}\n",
     )
     change = await home.operations.deploy(ADA, home.world, str(folder))
     await home.until(change.id, "done")

@@ -7,7 +7,7 @@ from pathlib import Path
 from deployd.model.machine import Machine
 from deployd.store import machines
 from tests.chaos.deploy_steps import at_rest, deployment_of
-from tests.house import ADA, House
+from tests.house import ADA, House, put
 
 _PROGRAM = """\
 import os, socket, sys
@@ -25,10 +25,11 @@ def program(home: House, version: str) -> str:
     """A working directory whose program carries the world's name and its version on its command line."""
     path = home.home / "program"
     path.mkdir(exist_ok=True)
-    (path / "serve.py").write_text(_PROGRAM)
-    (path / "deployd.yaml").write_text(
+    put(path / "serve.py", _PROGRAM)
+    put(
+        path / "deployd.yaml",
         "deployd: 1\nservice:\n  name: cart\n  port: 80\n"
-        f"  run: /usr/bin/python3 -S serve.py {version} {home.home}\n"
+        f"  run: /usr/bin/python3 -S serve.py {version} {home.home}\n",
     )
     return str(path)
 
@@ -77,7 +78,9 @@ async def begin_broken(home: House) -> None:
 
 
 async def end_broken(home: House) -> None:
-    await home.until((await launch(home, "broken")).id, "failed")
+    change = await home.until((await launch(home, "broken")).id, "failed")
+    (deployment,) = await home.deployments(change.id)
+    assert deployment.state == "rolled_back"
     await at_rest(home, "cart", "serving")
     one_runs(home, ["one"])
 

@@ -10,7 +10,7 @@ from deployd.model.facts import ResourceFacts
 from deployd.model.machine import Machine
 from deployd.model.state import Health, MachineKind, Ownership
 from deployd.store import machines, worlds
-from tests.house import ADA, House
+from tests.house import ADA, House, put
 
 __all__ = [
     "begin_dropped",
@@ -33,9 +33,7 @@ _NAME = "cart/db"
 async def _deploy(home: House, key: str, more: str) -> Machine:
     folder = home.home / key
     folder.mkdir(exist_ok=True)
-    written = home.home / f"{key}.yaml"
-    written.write_text(f"deployd: 1\nservices:\n  cart:\n    run: ok\n{more}")
-    written.replace(folder / "deployd.yaml")
+    put(folder / "deployd.yaml", f"deployd: 1\nservices:\n  cart:\n    run: ok\n{more}")
     return await home.operations.deploy(ADA, home.world, str(folder), key=key)
 
 
