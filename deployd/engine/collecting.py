@@ -13,5 +13,6 @@ def settle_collector() -> None:
     Once everything long-lived has been made. An outcome leaves no cycles behind, so the collector has little
     to find; by default it comes every 700 objects, and costs a fifth of the processor time of a transition.
     """
+    gc.enable()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

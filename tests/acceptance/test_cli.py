@@ -67,6 +67,9 @@ class Host:
         """Wait until the program has said it."""
         until(lambda: text in self.said(program), lambda: f"{text!r} in\n{self.said(program)}")
 
+    def forget(self) -> None:
+        shutil.rmtree(self.home)
+
     def server(self) -> int | None:
         try:
             return int(json.loads((self.home / "server.json").read_text())["pid"])
@@ -82,12 +85,15 @@ def until(true: Any, what: Any) -> None:
 
 
 @pytest.fixture
-def host() -> Iterator[Host]:
+def host(cluster: Path) -> Iterator[Host]:
+    """With a database that is made already; `forget` leaves a host where nothing ever ran."""
     # Not pytest's own folder: the embedded Postgres runs as another user, who has to pass through.
     root = scratch("deployd-cli-")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("DEPLOYD_")}
     environ |= {"DEPLOYD_HOME": str(root / "home"), "DEPLOYD_PORT": "0", "DEPLOYD_ENTRYPOINT_PORT": "0"}
     one = Host(root / "home", dict(environ))
+    one.home.mkdir(mode=0o711)
+    subprocess.run(["cp", "-a", cluster, one.home / "postgres"], check=True)
     try:
         yield one
     finally:
@@ -120,6 +126,7 @@ def get(url: str) -> str:
 
 
 def test_up_and_down_and_what_is_seen_between(host: Host):
+    host.forget()
     said = host.run("up", str(HELLO), "-d")
     found = re.search(r"^hello answers at (http://127\.0\.0\.1:\d+)$", said, re.MULTILINE)
     assert found, said
@@ -147,6 +154,7 @@ def test_up_and_down_and_what_is_seen_between(host: Host):
 
 
 def test_down_with_nothing_running_says_so(host: Host):
+    host.forget()
     assert host.run("down") == "nothing is running\n"
 
 
