@@ -82,12 +82,13 @@ class Client:
 
     def ask(self, service_id: str, ask: str = "state") -> State | None:
         """The proxy's answer, which follows from the table as it is now; None when there is no proxy."""
+        asked = self._named()
         try:
             said = self._talk(json.dumps({"ask": ask, "service": service_id}).encode() + b"\n")
             answer = json.loads(said)
             return State(answer["pid"], answer.get("speaks", 1), answer.get("failed", {}), answer["busy"])
         except TimeoutError:
-            self._kill()
+            self._kill(asked)
             return None
         except (OSError, ValueError):
             return None
@@ -153,7 +154,17 @@ class Client:
         finally:
             os.close(lock)
 
-    def _kill(self) -> None:
-        """End a proxy that does not answer. Who holds the lock has written its own id into it."""
-        if pid := self._holder():
-            os.kill(pid, signal.SIGKILL)
+    def _named(self) -> int:
+        """The process id that the lock has, which whoever holds it has written there; 0: none."""
+        try:
+            return int((self.home / "lock").read_text() or 0)
+        except (OSError, ValueError):
+            return 0
+
+    def _kill(self, asked: int) -> None:
+        """End the proxy that was asked and does not answer; another one that took its place is left alone."""
+        if asked and self._holder() == asked:
+            try:
+                os.kill(asked, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it ended meanwhile
