@@ -98,13 +98,31 @@ def disown_pid_file(data: Path) -> None:
 
 def find_processes(data: Path, title: str, uid: int) -> Processes:
     """What runs as this user on this data directory, or under this title. Blocks for milliseconds."""
-    server, others = None, []
+    serving, others = [], []
     for pid, command in _processes_of(uid):
         if f"postgres -D {data} " in f"{command} ":
-            server = pid
+            serving.append(pid)
         elif command.startswith(f"postgres: {title}: "):
             others.append(pid)
-    return Processes(server, tuple(others))
+    if len(serving) <= 1:
+        return Processes(serving[0] if serving else None, tuple(others))
+    # A child has its parent's command line, until it has a title.
+    parents = {pid: parent for pid in serving if (parent := _parent_of(pid)) is not None}
+    server = next((pid for pid, parent in parents.items() if parent not in parents), None)
+    return Processes(server, (*others, *(pid for pid in parents if pid != server)))
+
+
+def _parent_of(pid: int) -> int | None:
+    """None: it has ended."""
+    if sys.platform != "linux":
+        shown = subprocess.run(
+            ["ps", "-o", "ppid=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
+        return int(shown.stdout) if shown.stdout.strip() else None
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def _processes_of(uid: int) -> Iterator[tuple[int, str]]:
