@@ -191,14 +191,20 @@ class Environments:
                 continue
             builder = self.client.instance(folder / "build", _id(folder))
             whole = folder / "whole"
-            asked = (whole if whole.exists() else folder).stat().st_mtime
+            try:
+                asked = (whole if whole.exists() else folder).stat().st_mtime
+            except FileNotFoundError:
+                continue  # another one removes it
             if not (builder and builder.alive) and time.time() - asked > FRESH:
                 spare.append((asked if whole.exists() else 0.0, folder))
         spare.sort(reverse=True)
         over = [folder for number, (asked, folder) in enumerate(spare) if number >= KEPT or not asked]
         for folder in () if dry_run else over:
-            # At once: nobody may find half of it.
-            gone = folder.rename(folder.with_name(f"{GONE}{folder.name}.{time.monotonic_ns()}"))
+            gone = folder.with_name(f"{GONE}{folder.name}.{time.monotonic_ns()}")
+            try:
+                folder.rename(gone)  # at once: nobody may find half of it
+            except FileNotFoundError:
+                continue  # another one was quicker
             shutil.rmtree(gone, ignore_errors=True)
         return len(over)
 

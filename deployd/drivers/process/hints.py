@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from uuid import UUID
 
@@ -37,8 +38,10 @@ async def hints(home: Path) -> AsyncGenerator[tuple[int, UUID], None]:
                 listener.bind(reachable)
             path.chmod(0o600)
             try:
-                async for hint in _received(listener):
-                    yield hint
+                # Closed here: the loop has to forget the socket before its number is somebody else's.
+                async with aclosing(_received(listener)) as received:
+                    async for hint in received:
+                        yield hint
             finally:
                 path.unlink(missing_ok=True)
     finally:
