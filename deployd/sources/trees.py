@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
@@ -32,6 +33,9 @@ NO_COMMIT = re.compile(r"^error: '(.+?)/?' does not have a commit checked out", 
 
 ATTRIBUTES = "* -text -eol -crlf -ident -filter -working-tree-encoding -export-ignore -export-subst\n"
 """In $GIT_DIR/info they overrule the .gitattributes of a tree: files come out as the bytes that went in."""
+
+LOOKS = 4
+"""At a directory whose files move; what is written to all the time is then taken as it is."""
 
 UNFINISHED = "unfinished-"
 UNFINISHED_SECONDS = 3600
@@ -82,7 +86,7 @@ class Trees:
         """The git tree id of the directory's files as they are now, less what its .gitignore names.
 
         Raises InputError where files cannot be read or would not be what they are: a repository within,
-        a link that leads out.
+        a link that leads out. Each file is as it was at one moment, unless it is written to all the time.
         """
         root = readable(directory)
         await self._prepare()
@@ -93,13 +97,7 @@ class Trees:
             if saved.exists():
                 # With its time: by it git knows which files may have changed within the clock's tick.
                 shutil.copy2(saved, index)
-            added = await self._add(root, variables)
-            if added.status or await self._tracks_ignored(variables):
-                # A file that vanished meanwhile, an index that a crash spoiled, or one that knows files from
-                # before .gitignore named them: once more, from nothing.
-                index.unlink(missing_ok=True)
-                added = await self._add(root, variables)
-            check(root, added)
+            await self._index(root, variables)
             tree = (await expect("write-tree", variables=variables)).decode().strip()
             await check_tree(self._repository, tree, legible(root), nested)
             index.replace(saved)
@@ -287,6 +285,23 @@ class Trees:
 
     def _variables(self, index: Path) -> dict[str, str]:
         return {"GIT_DIR": str(self._repository), "GIT_INDEX_FILE": str(index)}
+
+    async def _index(self, root: Path, variables: dict[str, str]) -> None:
+        """Bring the index in line with the directory, and see that nothing was written meanwhile.
+
+        git looks at a file and then reads it: of one that is replaced or written in between it has a part.
+        """
+        for _ in range(LOOKS):
+            added = await self._add(root, variables)
+            if added.status or await self._tracks_ignored(variables):
+                # A file that vanished meanwhile, an index that a crash spoiled, or one that knows files from
+                # before .gitignore named them: once more, from nothing.
+                await asyncio.to_thread(Path(variables["GIT_INDEX_FILE"]).unlink, missing_ok=True)
+                added = await self._add(root, variables)
+            check(root, added)
+            moved = await git("diff-files", "--quiet", "--ignore-submodules", variables=variables)
+            if not moved.status:
+                return
 
     async def _add(self, root: Path, variables: dict[str, str]) -> Ended:
         """Bring the index in line with the directory; deployd's own home within it is left out."""
