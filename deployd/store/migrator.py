@@ -23,6 +23,8 @@ __all__ = ["migrate", "pending"]
 LOCK = 0x6465706C6F7964
 """The advisory lock that who migrates holds: "deployd" in ASCII."""
 PAUSE = 0.05
+TRIES = 10
+"""At a migration that deadlocks, each of which takes the second after which Postgres looks for that."""
 """Seconds between two attempts to get the lock."""
 CONNECTING = 30.0
 """Seconds within which the database has to answer."""
@@ -182,15 +184,22 @@ def _pending(migrations: tuple[_Migration, ...], applied: list[asyncpg.Record]) 
 
 
 async def _apply(connection: asyncpg.Connection, migration: _Migration) -> None:
+    """Once. Deadlocked with replicas that work meanwhile, it gives way to them and tries again."""
     try:
-        async with connection.transaction():
-            await connection.execute(migration.sql)
-            await connection.execute(
-                "insert into schema_migrations (version, name, sha256) values ($1, $2, $3)",
-                migration.version,
-                migration.name,
-                migration.sha256,
-            )
+        for tries in range(TRIES):
+            try:
+                async with connection.transaction():
+                    await connection.execute(migration.sql)
+                    await connection.execute(
+                        "insert into schema_migrations (version, name, sha256) values ($1, $2, $3)",
+                        migration.version,
+                        migration.name,
+                        migration.sha256,
+                    )
+                return
+            except asyncpg.DeadlockDetectedError:
+                if tries == TRIES - 1:
+                    raise
     except asyncpg.PostgresConnectionError:
         raise
     except asyncpg.PostgresError as error:

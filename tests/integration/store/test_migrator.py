@@ -235,3 +235,23 @@ async def test_a_connection_that_is_lost_midway_is_told(dsn: str, folder: Path) 
 
     (folder / "0003_end.sql").write_text("select 1;")
     assert await migrate(dsn, folder) == ("0003_end.sql",)
+
+
+async def test_a_migration_gives_way_to_those_who_work(dsn: str, folder: Path) -> None:
+    """It has the one table and waits for the other, whose holder then waits for it."""
+    await migrate(dsn, folder)
+    (folder / "0003_third.sql").write_text("lock table first;\nlock table second;\ncreate table third ();\n")
+    rival = await asyncpg.connect(dsn)
+    try:
+        working = rival.transaction()
+        await working.start()
+        await rival.execute("lock table second")
+        migrating = asyncio.create_task(migrate(dsn, folder))
+        async with asyncio.timeout(30):
+            while not await fetch(dsn, "select from pg_locks where not granted"):
+                await asyncio.sleep(0.01)
+        await rival.execute("lock table first")
+        await working.commit()
+        assert await migrating == ("0003_third.sql",)
+    finally:
+        await rival.close()
