@@ -126,8 +126,8 @@ class Table:
 
     @property
     def serves(self) -> bool:
-        """Whether any service has a target."""
-        return any(record.targets for record in self._records.values())
+        """Whether any service has a target, or will have one soon: until then its callers are told so."""
+        return any(record.targets or record.soon for record in self._records.values())
 
     @property
     def is_busy(self) -> bool:
