@@ -25,19 +25,28 @@ class Next:
     deadline_at: datetime | None = None
 
 
-def next_of(chain: Sequence[tuple[Machine, Moment]], world: World | None = None) -> Next:
+def next_of(chain: Sequence[tuple[Machine, Moment]], now: datetime, world: World | None = None) -> Next:
     """Of the deepest that still moves; else that nothing comes by itself. `world`: theirs."""
     for machine, moment in reversed(chain):
         if _moves(machine):
             if moment.turn_of is not None and world is not None:
                 return Next(waits_for_turn(moment.turn_of, world))
-            return Next(_what(machine), None if moment.held else moment.due_at, machine.deadline_at)
+            return Next(_what(machine), None if moment.held else moment.due_at, _gives_up(machine, now))
     name = next((one.facts.service for one, _ in chain if isinstance(one.facts, DeploymentFacts)), None)
     if name is not None:
         return Next(
             f"nothing by itself: mend it and deploy again, or try the same again: deployd retry {name}"
         )
     return Next("nothing by itself: mend it and deploy again")
+
+
+def _gives_up(machine: Machine, now: datetime) -> datetime | None:
+    """When it does: a release has to be healthy before the deadline of its state."""
+    facts = machine.facts
+    if not isinstance(facts, DeploymentFacts) or facts.healthy_by is None:
+        return machine.deadline_at
+    before = machine.state == DeploymentState.VERIFYING and facts.healthy_by > now
+    return facts.healthy_by if before else machine.deadline_at
 
 
 def waits_for_turn(capability: str, world: World) -> str:

@@ -46,6 +46,7 @@ _RUNNER = RUNNERS[MachineKind.DEPLOYMENT]
 _LOOKS = 14  # at the health of a new release in one act, so that a quick start is seen at once
 _LOOK_FIRST, _LOOK_EVERY = 0.03, 0.15  # seconds between them: soon at first, then seldom
 _SLACK = timedelta(seconds=1)  # for looking, beyond the time that the service asked for
+_ENDING = timedelta(hours=1, minutes=2)  # the longest grace period, which a driver ends by itself
 _MARGIN = 1.1  # of a canary's steps, for the same
 
 
@@ -187,10 +188,11 @@ async def release(context: Context, machine: Machine) -> Outcome:
     if isinstance(progress, Failed):
         return _back(facts, progress.reason)
     limit = timedelta(seconds=facts.spec.health.timeout) + _SLACK
-    healthy_by = None
+    healthy_by = datetime.now(UTC) + limit
+    if rollout.replaced(facts) is not None:
+        limit += _ENDING  # what it replaces has its time beside this, not within it
     if facts.spec.ports and (drain := await drain_seconds(context, machine.world_id)) is not None:
-        # Requests under way to the old release have their time beside it, not within it.
-        healthy_by = datetime.now(UTC) + limit
+        # And so have requests under way to that.
         limit += timedelta(seconds=drain) + _SLACK + rollout.duration(facts) * _MARGIN
     return Go("released", facts=replace(facts, healthy_by=healthy_by, reason=None), deadline=limit)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -94,7 +94,7 @@ async def explain(db: Database, machine: Machine) -> Explanation:
         moving = [(one, known[one.id]) for one in chain if one.id in known]
         waits = any(moment.turn_of is not None for _, moment in moving)
         world = await worlds.by_id(db, machine.world_id) if waits else None
-        then = next_of(moving, world)
+        then = next_of(moving, datetime.now(UTC), world)
     return Explanation(
         subject_of(machine),
         verdict,

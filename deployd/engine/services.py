@@ -85,6 +85,8 @@ async def follow_deployment(context: Context, machine: Machine) -> Outcome:
                 suspended=False,
                 resources=held,
                 health=Health.HEALTHY,
+                pid=None,  # the first look at what it serves now tells it
+                restarts=0,
                 address=deployment.facts.address,
                 url=deployment.facts.url,
                 urls=deployment.facts.urls,
