@@ -187,14 +187,15 @@ async def release(context: Context, machine: Machine) -> Outcome:
         return Stay(after=timedelta(seconds=progress.seconds))
     if isinstance(progress, Failed):
         return _back(facts, progress.reason)
-    limit = timedelta(seconds=facts.spec.health.timeout) + _SLACK
-    healthy_by = datetime.now(UTC) + limit
+    limit, beside = timedelta(seconds=facts.spec.health.timeout) + _SLACK, timedelta()
+    # What it replaces, and requests under way to that, have their time beside it, not within it.
     if rollout.replaced(facts) is not None:
-        limit += _ENDING  # what it replaces has its time beside this, not within it
+        beside += _ENDING
     if facts.spec.ports and (drain := await drain_seconds(context, machine.world_id)) is not None:
-        # And so have requests under way to that.
-        limit += timedelta(seconds=drain) + _SLACK + rollout.duration(facts) * _MARGIN
-    return Go("released", facts=replace(facts, healthy_by=healthy_by, reason=None), deadline=limit)
+        beside += timedelta(seconds=drain) + _SLACK + rollout.duration(facts) * _MARGIN
+    healthy_by = datetime.now(UTC) + limit if beside else None
+    facts = replace(facts, healthy_by=healthy_by, reason=None)
+    return Go("released", facts=facts, deadline=limit + beside)
 
 
 async def verify(context: Context, machine: Machine) -> Outcome:

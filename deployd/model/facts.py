@@ -166,7 +166,7 @@ class DeploymentFacts:
     """Resources that its plan says are replaced, their data lost; no others may be."""
     approved_by: str | None = None
     healthy_by: datetime | None = None
-    """Until when its release has to be healthy; the deadline leaves time for more than that."""
+    """Until when its release has to be healthy, where the deadline leaves time for more than that."""
     step: int | None = None
     """Of a canary: which of its steps, from 0; their number once it is through all; None before the first."""
     since: datetime | None = None
