@@ -26,7 +26,7 @@ from deployd.cli.stay import Stay
 from deployd.cli.steering import suspended
 from deployd.cli.terminal import Console, Region, cut
 from deployd.cli.watching import Edits
-from deployd.errors import Conflict, DeploydError, NotFound
+from deployd.errors import Conflict, DeploydError, InputError, NotFound
 
 __all__ = ["up"]
 
@@ -196,11 +196,7 @@ class _Up:
     async def _suspend(self, client: Client, until_: float) -> None:
         world = self.options.world
         if self.progress.change is None or not self.progress.finished:
-            # The answer may have been lost with the interrupt; the same key gives the same change.
-            change_id = await begin(client, world, self._source, [], self.key)
-            with contextlib.suppress(Conflict):
-                await client.mutate(documents.CANCEL, {"id": change_id})
-            names = list(dict.fromkeys((*self.names, *await self._cancelled(client, change_id, until_))))
+            names = list(dict.fromkeys((*self.names, *await self._given_up(client, until_))))
         else:
             names = self._services
         if not names:
@@ -215,6 +211,17 @@ class _Up:
             raise stuck(waiting, "suspended", WINDING_DOWN)
         if still := await rested(client, world):
             self._say(f"still running: {', '.join(still)}; see: deployd resource list")
+
+    async def _given_up(self, client: Client, until_: float) -> list[str]:
+        """The services of the change that was asked for last, once that is over."""
+        try:
+            # The answer may have been lost with the interrupt; the same key gives the same change.
+            change_id = await begin(client, self.options.world, self._source, [], self.key)
+        except InputError:
+            return []  # refused, as it was before: its folder is gone, and nothing came of it
+        with contextlib.suppress(Conflict):
+            await client.mutate(documents.CANCEL, {"id": change_id})
+        return await self._cancelled(client, change_id, until_)
 
     async def _cancelled(self, client: Client, change_id: str, until_: float) -> list[str]:
         """The services of the change, once it is over. Raises DeploydError when that takes too long."""
