@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import re
@@ -296,7 +295,7 @@ class Trees:
             if added.status or await self._tracks_ignored(variables):
                 # A file that vanished meanwhile, an index that a crash spoiled, or one that knows files from
                 # before .gitignore named them: once more, from nothing.
-                await asyncio.to_thread(Path(variables["GIT_INDEX_FILE"]).unlink, missing_ok=True)
+                _remove(variables["GIT_INDEX_FILE"])
                 added = await self._add(root, variables)
             check(root, added)
             moved = await git("diff-files", "--quiet", "--ignore-submodules", variables=variables)
@@ -314,6 +313,10 @@ class Trees:
         """Whether the index has files that a new one would not have."""
         listing = ("ls-files", "-z", "--cached", "--ignored", "--exclude-standard")
         return bool(await expect(*listing, variables=variables))
+
+
+def _remove(path: str) -> None:
+    Path(path).unlink(missing_ok=True)
 
 
 def readable(directory: Path) -> Path:
