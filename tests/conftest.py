@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import os
 import shutil
@@ -39,13 +40,19 @@ def scratch(prefix: str) -> Path:
 
     Unlike pytest's own folders, other users may pass through: an embedded Postgres runs as one of them.
     """
-    fits = False
-    if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK):
-        memory = os.statvfs(_MEMORY)
-        fits = memory.f_bavail * memory.f_frsize >= _ENOUGH and not memory.f_flag & os.ST_NOEXEC
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if fits else "/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_scratch()))
     folder.chmod(0o711)
     return folder
+
+
+@functools.cache
+def _scratch() -> Path:
+    """The same for all of a process: folders are moved from one to another."""
+    if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK):
+        memory = os.statvfs(_MEMORY)
+        if memory.f_bavail * memory.f_frsize >= _ENOUGH and not memory.f_flag & os.ST_NOEXEC:
+            return _MEMORY
+    return Path("/tmp")
 
 
 def at(dsn: str, database: str) -> str:
@@ -84,9 +91,9 @@ def postgres() -> Iterator[str]:
         return dsn
 
     try:
-        yield asyncio.run_coroutine_threadsafe(prepare(), loop).result(60)
+        yield asyncio.run_coroutine_threadsafe(prepare(), loop).result(300)
     finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(60)
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(300)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -57,6 +57,8 @@ class House:
     context: Context
     provisioner: StandinProvisioner
     kind = MachineKind
+    patience: int = 60
+    """Seconds that what is deployed has to become healthy; what never does ends then."""
 
     def source(self, **services: str) -> str:
         """A working directory with a manifest of these services, each with its `run:`."""
@@ -64,7 +66,8 @@ class House:
         path.mkdir(exist_ok=True)
         lines = ["deployd: 1", "services:"]
         for name, run in services.items():
-            lines += [f"  {name}:", f"    run: {run}", "    port: 80", "    health: {path: /, timeout: 2s}"]
+            lines += [f"  {name}:", f"    run: {run}", "    port: 80"]
+            lines += [f"    health: {{path: /, timeout: {self.patience}s}}"]
         put(path / "deployd.yaml", "\n".join(lines) + "\n")
         return str(path)
 
@@ -82,7 +85,12 @@ class House:
         folder = self.source(**{name: run})
         tree = await Trees(self.home / "sources").snapshot(Path(folder))
         spec = ServiceSpec(
-            name, run=run, ports={"http": 80}, health=HealthSpec("/", 2.0), rollout=rollout, routes=routes
+            name,
+            run=run,
+            ports={"http": 80},
+            health=HealthSpec("/", self.patience),
+            rollout=rollout,
+            routes=routes,
         )
         facts = DeploymentFacts(
             service=name,

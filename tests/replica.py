@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -38,24 +38,36 @@ class RecordingDeployer(StandinDeployer):
         super().__init__(folder)
         self._calls = os.open(folder.root / "calls", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._number = 0
+        self.checked = 0.0
+        """When the lease of the machine that is acted upon was looked at last."""
 
-    def _note(self, what: str, number: int) -> None:
+    def _note(self, what: str, number: int, at: float) -> None:
         acting = ACTING.get()
         assert acting is not None
         machine = acting()
         assert machine is not None
-        words = (what, os.getpid(), number, machine.id, machine.fence, machine.state, time.monotonic())
+        words = (what, os.getpid(), number, machine.id, machine.fence, machine.state, at)
         os.write(self._calls, (" ".join(map(str, words)) + "\n").encode())
+
+    def noting(self, check: Callable[[], None]) -> Callable[[], None]:
+        """The check, of which the moment is kept; nothing is awaited between it and the call."""
+
+        def checked() -> None:
+            self.checked = time.monotonic()
+            check()
+
+        return checked
 
     async def _recorded(self, call: asyncio.Future[T]) -> T:
         self._number += 1
         number = self._number
-        self._note("begin", number)
+        # A replica that stood still since then is not told to have begun when it went on.
+        self._note("begin", number, self.checked)
         try:
             await asyncio.sleep(_CALL)
             return await call
         finally:
-            self._note("end", number)
+            self._note("end", number, time.monotonic())
 
     async def plan(self, service: ServiceRef, release: ReleaseSpec) -> Plan:
         return await super().plan(service, release)
@@ -96,12 +108,14 @@ async def live(dsn: str, home: str, placements: list[str], lease: float, capacit
         async with bus.running():
             task = asyncio.create_task(committer.run())
             length = timedelta(seconds=lease)
-            async with Worker(
+            worker = Worker(
                 *(ctx, committer, bus, ACTS, ANSWERS),
                 placements=placements,
                 lease=length,
                 capacity=capacity,
-            ):
+            )
+            ctx.check = deployer.noting(ctx.check)
+            async with worker:
                 await stop.wait()
             committer.stop()
             await task

@@ -30,6 +30,8 @@ end $$"""
 readers hold their times as cursors; so a head never goes back before them."""
 
 
+_REFUSED = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""How a Postgres that is away or going says so."""
 _FULL = "No space left on device"
 
 
@@ -86,7 +88,7 @@ async def _no_connection_left(stage: Stage, fault: Fault) -> None:
             while True:
                 try:
                     taken.append(await asyncpg.connect(stage.direct, timeout=5))
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                except _REFUSED:
                     await asyncio.sleep(0.02)
     except TimeoutError:
         pass
@@ -146,7 +148,7 @@ async def _use_up(stage: Stage) -> None:
                 )
         finally:
             connection.terminate()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except _REFUSED:
         pass  # it is full
 
 

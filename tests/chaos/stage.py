@@ -37,6 +37,7 @@ _AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # cut in the middle of a message
 )
 _AUDIT = """
 create table chaos_posted (mail bigint not null, what text not null);

@@ -139,7 +139,7 @@ async def check(home: House, *, remade: bool = False) -> None:
     await home.check_whole()
     made = Counter(line for line in home.folder.journal() if line.startswith("made"))
     assert all(count == 1 for count in made.values()) or remade, made
-    async with asyncio.timeout(10):  # services look around from time to time: catch a moment of rest
+    async with asyncio.timeout(30):  # services look around from time to time: catch a moment of rest
         while await home.db.pool.fetchval(
             "select exists (select from mailbox where world_id = $1)"
             " or exists (select from machines where world_id = $1 and owner is not null)",

@@ -25,7 +25,7 @@ from deployd.drivers.api import (
     Watch,
 )
 from deployd.drivers.registry import create
-from deployd.errors import InputError
+from deployd.errors import InputError, Retryable
 from deployd.model.spec import ScaleSpec, ServiceSpec
 from tests.contract.apply_once import marked_release
 from tests.integration.drivers.process.place import Place, finish, new_service, place, processes, started
@@ -112,9 +112,10 @@ async def test_apply_twice_is_apply_once(world: World) -> None:
 async def test_apply_from_many_tasks_at_once(world: World) -> None:
     release = world.release()
     progress = await asyncio.gather(
-        *(world.driver.apply(world.service, release, alone=True) for _ in range(6))
+        *(world.driver.apply(world.service, release, alone=True) for _ in range(6)), return_exceptions=True
     )
-    assert all(isinstance(one, Done | Wait) for one in progress)
+    # Who waits too long for the others is told so, and asks again.
+    assert all(isinstance(one, Done | Wait | Retryable) for one in progress)
     await world.apply(release)
     assert world.one(release)
     assert len((await world.driver.observe(world.service)).instances) == 1
@@ -124,7 +125,8 @@ async def test_alone_ends_the_others(world: World) -> None:
     old, new = world.release(), world.release(number=2)
     await world.apply(old)
     await world.apply(new, alone=False)
-    assert (world.count(old), world.count(new)) == (1, 1)
+    assert world.one(new)
+    assert world.count(old) == 1
     await world.apply(new)
     assert (world.count(old), world.count(new)) == (0, 1)
 
@@ -157,10 +159,12 @@ async def test_what_was_destroyed_can_be_applied_again(world: World) -> None:
 
 async def test_apply_and_destroy_at_once_end_in_one_of_both(world: World) -> None:
     release = world.release()
-    await asyncio.gather(
+    progress = await asyncio.gather(
         *(world.driver.apply(world.service, release, alone=True) for _ in range(3)),
         *(world.driver.destroy(world.service) for _ in range(3)),
+        return_exceptions=True,
     )
+    assert all(isinstance(one, Done | Wait | Retryable) for one in progress)
     assert world.count(release) <= 1
     await world.destroy()
     assert world.count(release) == 0
@@ -211,7 +215,7 @@ async def test_changes_are_hinted(world: World) -> None:
     watch: AsyncIterator[object] = driver.watch()
     async with aclosing(watch):  # type: ignore[type-var]
         hint = asyncio.ensure_future(anext(watch))
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while not hint.done():
             assert time.monotonic() < end
             release = world.release()
@@ -229,7 +233,7 @@ async def test_what_it_logged_outlives_it(world: World) -> None:
     release = world.release("/bin/sh -c 'echo hello; sleep 600'")
     await world.apply(release)
     texts: list[str] = []
-    cursor, end = start.cursor, time.monotonic() + 5
+    cursor, end = start.cursor, time.monotonic() + 30
     while "hello" not in texts:
         assert time.monotonic() < end
         page = await driver.read_logs(world.service, cursor, 1)

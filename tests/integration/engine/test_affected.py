@@ -126,13 +126,6 @@ def watching_protocols(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "find", found)
 
 
-async def patiently(home: House, run: str) -> Machine:
-    """Deploy it with time enough to become healthy, however busy this host is."""
-    manifest = Path(home.source(cart=run)) / "deployd.yaml"
-    manifest.write_text(manifest.read_text().replace("timeout: 2s", "timeout: 60s"))
-    return await home.operations.deploy(ADA, "local", str(manifest.parent))
-
-
 def known(machine: Machine) -> ChangeFacts:
     assert isinstance(machine.facts, ChangeFacts)
     return machine.facts
@@ -260,16 +253,16 @@ async def test_a_person_mends_what_is_degraded_and_a_trigger_does_not(home: Hous
 
 
 async def test_what_is_being_deployed_counts(home: House) -> None:
-    await deployed(home, await patiently(home, "ok"))
-    under_way = await patiently(home, "slow")
+    await deployed(home, await home.deploy(cart="ok"))
+    under_way = await home.deploy(cart="slow")
     async with asyncio.timeout(20):
         while not await home.deployments(under_way.id):
             await asyncio.sleep(0.005)
-    again = await patiently(home, "slow")
+    again = await home.deploy(cart="slow")
     await home.until(again.id, "done")
     assert known(await home.get(again.id)).plan == ("cart: nothing to do, it is being deployed already",)
     # What it serves still is not what it will serve.
-    back = await patiently(home, "ok")
+    back = await home.deploy(cart="ok")
     async with asyncio.timeout(20):
         while not await home.deployments(back.id):
             await asyncio.sleep(0.005)
@@ -278,8 +271,8 @@ async def test_what_is_being_deployed_counts(home: House) -> None:
 
 
 async def test_what_is_being_given_up_does_not_count(home: House) -> None:
-    await deployed(home, await patiently(home, "ok"))
-    change = await patiently(home, "slow")
+    await deployed(home, await home.deploy(cart="ok"))
+    change = await home.deploy(cart="slow")
     async with asyncio.timeout(20):
         while not (made := await home.deployments(change.id)):
             await asyncio.sleep(0.005)
@@ -287,7 +280,7 @@ async def test_what_is_being_given_up_does_not_count(home: House) -> None:
     await home.operations.cancel(ADA, change.id)
     await home.until(change.id, "cancelled")
     await home.until((await home.service("cart")).id, "serving")
-    assert await deployed(home, await patiently(home, "ok")) == set()
+    assert await deployed(home, await home.deploy(cart="ok")) == set()
 
 
 async def test_releases_from_before_there_were_fingerprints(home: House) -> None:

@@ -69,7 +69,7 @@ async def test_its_failure_is_the_deployments(
         assert not [line for line in since if str(service.id) in line]
         # Once more is another attempt, with a run of its own.
         await home.operations.retry(ADA, deployment.id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(tasks(home)) < 2:
                 await asyncio.sleep(0.01)
 
@@ -85,7 +85,7 @@ async def test_a_rollback_does_not_run_it_again(
         await home.until(service.id, "serving")
         assert len(tasks(home)) == 2
         await home.operations.rollback(ADA, "local", "cart")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await home.facts("cart")).serving != first:
                 await asyncio.sleep(0.01)
         assert len(tasks(home)) == 2
@@ -101,7 +101,7 @@ async def test_a_cancel_ends_it(database: Database, tmp_path: Path, monkeypatch:
         deployment = await home.until(deployment.id, "releasing")
         assert deployment.deadline_at is not None
         assert deployment.deadline_at - deployment.updated_at <= releasing_time(deployment_facts(deployment))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (told := (await home.get(deployment.id)).facts.reason) is None:
                 await asyncio.sleep(0.01)
         assert told.summary == "before runs"

@@ -276,7 +276,7 @@ async def locked(dsn: str, sql: str, *args: object) -> tuple[asyncpg.Connection,
 
 async def blocked(db: Database, count: int = 1) -> None:
     """Wait until so many statements wait for a lock."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (
             await db.pool.fetchval(
                 "select count(*) from pg_stat_activity"

@@ -85,7 +85,9 @@ async def test_a_second_deployment_replaces_the_first_and_rollback_goes_back(hom
     assert home.running(service.id) == [f"{second.serving}.better"]
 
     await home.operations.rollback(ADA, "local", "cart")
-    await home.until(service.id, "deploying")
+    async with asyncio.timeout(30):
+        while (await home.facts("cart")).serving == second.serving:
+            await asyncio.sleep(0.01)
     await home.until(service.id, "serving")
     back = await home.facts("cart")
     assert (back.serving, back.previous) == (second.previous, second.serving)
@@ -113,13 +115,13 @@ async def test_whoever_sees_a_deployment_succeed_goes_back_to_what_was_before_it
         heard.clear()
         change = await home.deploy(cart="best")
         await home.until(service.id, "deploying")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while [one.state for one in await home.deployments(change.id)] != ["succeeded"]:
                 await asyncio.sleep(0.01)
         assert (await home.facts("cart")).serving == second.serving
         await home.operations.rollback(ADA, "local", "cart")
         heard.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while home.running(service.id) != [f"{second.serving}.better"]:
                 await asyncio.sleep(0.01)
         await home.until(service.id, "serving")
@@ -155,8 +157,9 @@ async def test_a_first_release_that_fails_leaves_nothing(home: House) -> None:
 
 
 async def test_what_never_becomes_healthy_ends_at_its_deadline(home: House) -> None:
+    home.patience = 2
     change = await home.deploy(cart="slow")
-    await home.until(change.id, "failed", seconds=15)
+    await home.until(change.id, "failed")
     (deployment,) = await home.deployments(change.id)
     assert deployment.facts.reason is not None
     assert deployment.facts.reason.code == "DEADLINE_PASSED"
@@ -295,7 +298,7 @@ async def test_missing_and_stray_instances_are_put_right(home: House) -> None:
     home.folder.make(service.id, f"{service.id}.ok")  # an instance of a release that nobody serves
     while home.running(service.id) != [name]:
         await asyncio.sleep(0.01)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while "RESTORED" not in [one.reason.code for one in await home.history() if one.reason]:
             await asyncio.sleep(0.01)
     await home.check_whole()

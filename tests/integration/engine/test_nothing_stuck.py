@@ -129,7 +129,7 @@ async def test_a_service_that_ends_tells_whom_it_gives_no_turn_to(database: Data
         ended = await home.until(service.id, "retired")
         assert isinstance(ended.facts, ServiceFacts)
         assert ended.facts.next is None
-        failed = await home.until(second.id, "failed", seconds=10)
+        failed = await home.until(second.id, "failed")
         assert isinstance(failed.facts, ChangeFacts)
         assert failed.facts.reason is not None
         assert "service cart is retired" in failed.facts.reason.summary

@@ -62,7 +62,7 @@ async def test_a_run_and_its_end_by_suspending(
         )
         service = await home.until((await home.service("job")).id, "serving")
         await home.operations.run(ADA, "local", "job")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while (facts := await home.facts("job")).last_run is None:
                 await asyncio.sleep(0.02)
         assert facts.last_run.reason is not None
@@ -70,7 +70,7 @@ async def test_a_run_and_its_end_by_suspending(
         (runs,) = open_path.glob("driver/*/*/home/runs")
         (runs.parent / "again").touch()
         await home.operations.run(ADA, "local", "job")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while runs.read_text() != "ran\n" * 2:
                 await asyncio.sleep(0.02)
         await home.operations.suspend(ADA, "local", "job")

@@ -46,7 +46,7 @@ async def test_a_process_that_takes_no_answer_keeps_no_locks(database: Database,
     transport = connection._transport  # type: ignore[attr-defined]
     transport.pause_reading()  # as a stopped process does
     claiming = asyncio.create_task(claim.fetch(uuid4(), ["here"], 100, []))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await database.pool.fetchval(
             "select exists (select from pg_stat_activity where wait_event = 'ClientWrite'"
             " and datname = current_database())"
@@ -56,7 +56,7 @@ async def test_a_process_that_takes_no_answer_keeps_no_locks(database: Database,
     assert await workers.cut_off(database, timedelta(seconds=30)) == 0
     assert await workers.cut_off(database, timedelta()) == 1
     heirs: list[Claimed] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(heirs) < len(ids):
             heirs += await claimed(database, uuid4())
     assert {one.machine.id for one in heirs} == set(ids)

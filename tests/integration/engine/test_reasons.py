@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from deployd.drivers.api import Failed, Progress, ReleaseSpec, ResourceSpec, Routed, ServiceRef, Wait
-from deployd.engine import provisioning
+from deployd.engine import holding, provisioning
 from deployd.engine.explaining import Explanation, Verdict, explain
 from deployd.engine.holding import WAKE
 from deployd.model.machine import Machine
@@ -49,14 +49,14 @@ class Town:
 
     async def only(self, change: Machine) -> Machine:
         """Its one deployment, once it is there."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (made := await self.home.deployments(change.id)):
                 await asyncio.sleep(0.01)
         return made[0]
 
     async def reason(self, machine_id: UUID, code: str) -> Reason:
         """Its reason, once it is this one."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (reason := (await self.home.get(machine_id)).facts.reason) is None or reason.code != code:
                 await asyncio.sleep(0.01)
         return reason
@@ -66,7 +66,7 @@ class Town:
 
     async def told(self, machine_id: UUID, code: str) -> Reason:
         """What a transition of it said, once one says this."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 said = [one.reason for one in await self.home.history() if one.machine_id == machine_id]
                 for one in said:
@@ -221,7 +221,8 @@ async def test_a_command_that_fails_is_at_its_key(town: Town) -> None:
     assert ended.facts.reason == replace(reason, summary=ended.facts.reason.summary)  # type: ignore[union-attr]
 
 
-async def test_a_try_that_failed_says_when_the_next_is(town: Town) -> None:
+async def test_a_try_that_failed_says_when_the_next_is(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holding, "backoff", lambda attempt: timedelta(seconds=2))  # time to be seen
     change = await town.deploy("  cart: {run: flaky, port: 80}\n", "applying")
     deployment = await town.only(change)
     reason = await town.reason(deployment.id, "RETRYABLE")

@@ -169,8 +169,8 @@ async def test_a_hanging_act_ends_at_its_deadline(database: Database, tmp_path: 
         await home.until(made[0].id, "releasing")
         await database.pool.execute("update machines set deadline_at = now() where id = $1", made[0].id)
         # Whoever takes over sees that its time is over.
-        ((worker, _),) = await workers.alive_on(database, "here")
-        await workers.end(database, worker)
+        for worker, _ in await workers.alive_on(database, "here"):
+            await workers.end(database, worker)
         ended = await home.until(made[0].id, "failed")
         assert isinstance(ended.facts, DeploymentFacts)
         assert ended.facts.reason is not None

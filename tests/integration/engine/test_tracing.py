@@ -108,6 +108,7 @@ async def test_another_process_goes_on_with_the_trace(
     """The first one ends while a state lasts; the second tells that state, from its beginning."""
     first = InMemorySpanExporter()
     async with traced(database, tmp_path, Exporter(SimpleSpanProcessor(first), {})) as home:
+        home.patience = 5
         change = await home.deploy(cart="slow")
         [cart] = await _made(home, change.id)
         await home.until(cart, "releasing", "verifying")

@@ -41,13 +41,13 @@ async def columns(home: House, machine: Machine, columns: str) -> tuple[object, 
 
 
 async def until_waiting(home: House, machine: Machine) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await columns(home, machine, "limited_by, turn_at <= now(), owner") != ("main", True, None):
             await asyncio.sleep(0.01)
 
 
 async def until_held(home: House, machine: Machine, state: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await columns(home, machine, "state, owner is not null") != (state, True):
             await asyncio.sleep(0.01)
 
@@ -78,7 +78,7 @@ async def test_one_at_a_time_and_what_waits_says_so_is_cancelled_and_goes_on(
         before = await columns(home, third, "turn_at, attempt")
         fence = (await home.get(third.id)).fence
         await home.committer.store(posts=(Post(home.world_id, third.id, "wake", "deployd"),))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await home.get(third.id)).fence == fence:
                 await asyncio.sleep(0.01)
         await until_waiting(home, third)
@@ -87,7 +87,7 @@ async def test_one_at_a_time_and_what_waits_says_so_is_cancelled_and_goes_on(
         assert (await home.until(second.id, "cancelled")).state == "cancelled"
 
         # Turns are had in order; the first one ends as it should, and the third one comes through.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await columns(home, third, "deadline_at < now() - interval '0.1 s'") != (True,):
                 await asyncio.sleep(0.02)
         await home.operations.cancel(ADA, first.id)
@@ -111,7 +111,7 @@ async def test_a_limit_counts_at_once_raised_removed_and_put_on_what_waits_alrea
             )
 
         async def until_at_work(wanted: int) -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await at_work() != wanted:
                     await asyncio.sleep(0.01)
 
@@ -138,7 +138,7 @@ async def waiting_in(home: House, count: int, placement: str | None = "here") ->
     for age, one in enumerate(reversed(made)):
         await home.db.pool.execute(
             "update machines set state = 'releasing', limited_by = 'main', due_at = null, placement = $3,"
-            " turn_at = now() - $2::int * interval '1 s' where id = $1",
+            " turn_at = now() - $2::int * interval '1 min' where id = $1",
             *(one.id, age + 1, placement),
         )
     return made
@@ -236,7 +236,7 @@ async def test_the_time_of_waiting_is_added_to_the_deadline(database: Database, 
         assert ids == {one.id}
         (left,) = await columns(home, one, "extract(epoch from deadline_at - now())::float8")
         assert isinstance(left, float)
-        assert left == pytest.approx(3590, abs=5)
+        assert left == pytest.approx(3590, abs=60)
 
 
 async def test_a_clock_that_is_set_back_delays_no_turn(database: Database, tmp_path: Path) -> None:
@@ -271,4 +271,4 @@ async def test_who_is_cancelled_while_it_waits_has_no_more_time_than_others(
         assert await home.committer.step(moves) is not None
         assert await take(home, owner, ["here"]) == {one.id}  # at once: it kept its place
         (left,) = await columns(home, one, "extract(epoch from deadline_at - now())::float8")
-        assert left == pytest.approx(300, abs=5)
+        assert left == pytest.approx(300, abs=60)
