@@ -14,7 +14,6 @@ import re
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import scratch
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("quickstart", "concepts", "cli", "operating", "api", "troubleshooting")
@@ -61,7 +61,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "home"
-        self.ports = {"7070": free_port(), "7080": free_port()}
+        self.ports = {"7070": str(free_port()), "7080": str(free_port())}
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("DEPLOYD_")}
         self.environ |= {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -125,12 +125,6 @@ class Reader:
             except (OSError, ValueError):
                 pass
             shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def free_port() -> str:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return str(one.getsockname()[1])
 
 
 def missing(shown: tuple[str, ...], said: str) -> str | None:

@@ -46,7 +46,7 @@ def test_an_installation(host: Host) -> None:
 
     url, token = host.json("version")["url"], (host.home / "token").read_text().strip()
     request = urllib.request.Request(f"{url}/metrics", headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         text = answer.read().decode()
     assert 'deployd_machines{kind="service",state="serving",world="local"} 1.0' in text
     assert 'driver="deploy:process",method="apply",outcome="done"' in text

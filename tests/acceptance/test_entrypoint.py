@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.test_cli import HELLO, Host, get, host, project, until
+from tests.ports import free_port
 
 __all__ = ["host"]
 
@@ -27,10 +28,8 @@ MANIFEST = "deployd: 1\nservice:\n  name: hello\n  run: python3 server.py\n  por
 
 @pytest.fixture
 def port(host: Host) -> int:
-    """The local addresses' port: free a moment ago."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        number = int(one.getsockname()[1])
+    """The local addresses' port."""
+    number = free_port()
     host.environ["DEPLOYD_ENTRYPOINT_PORT"] = str(number)
     return number
 

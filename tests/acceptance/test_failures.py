@@ -19,7 +19,7 @@ from deployd.cli import documents
 from deployd.cli.client import Client
 from deployd.cli.session import begin
 from deployd.drivers.process.instance import read_status
-from tests.acceptance.test_cli import PATIENCE, Host, get, host, until
+from tests.acceptance.test_cli import PATIENCE, Host, get, host, process, until
 from tests.integration.sources.https import https
 
 __all__ = ["host"]
@@ -73,6 +73,10 @@ class Shop:
 
     def deploy(self, *argv: str, code: int = 0) -> str:
         return self.host.run("deploy", *(argv or (str(self.folder),)), code=code)
+
+    def is_well(self) -> bool:
+        service = self.host.json("status", "cart")
+        return (service["state"], service["health"]) == ("SERVING", "HEALTHY")
 
     def serves(self, text: str = "release 1") -> None:
         [service] = self.host.json("status")
@@ -165,9 +169,13 @@ def test_a_program_that_becomes_unhealthy_later_says_so_and_recovers(shop: Shop)
 
 
 def test_a_program_that_ignores_sigterm_is_replaced(shop: Shop) -> None:
-    shop.write("deployd.yaml", MANIFEST.replace("server.py", "server.py stubborn"))
+    first = process(shop.host, "cart")
+    # The old one takes ten seconds until it is killed, and they count.
+    patient = MANIFEST.replace("4s", "60s")
+    shop.write("deployd.yaml", patient.replace("server.py", "server.py stubborn"))
     shop.deploy()
-    stubborn = int(shop.host.json("status", "cart")["pid"])
+    stubborn = process(shop.host, "cart", first)
+    shop.write("deployd.yaml", patient)
     shop.write("server.py", SERVER.replace("VERSION = 1", "VERSION = 2"))
     shop.deploy()
     shop.serves("release 2")
@@ -233,17 +241,20 @@ def test_a_git_server_that_lets_nobody_in(host: Host) -> None:
 def test_a_full_disk_for_logs_costs_lines_not_the_service(host: Host) -> None:
     shop = Shop(host)
     flood = '        if self.path == "/flood": print("x" * 40_000_000, flush=True)\n'
+    first = process(host, "cart")
     shop.write("server.py", SERVER.replace("        sick =", f"{flood}        sick ="))
     shop.deploy()
-    pid = host.json("status", "cart")["pid"]
+    pid = process(host, "cart", first)
     folders = [one.parent for one in (host.home / "drivers").glob("deploy-process/*/*/*/logs")]
     for folder in folders:
         (folder / "logs" / "0000000002.log").symlink_to("/dev/full")
     address = host.json("status", "cart")["address"]
     assert get(f"{address}/flood") == "release 1"
     until(lambda: any(read_status(folder).dropped for folder in folders), "lines are lost")
-    shop.serves()
-    assert host.json("status", "cart")["pid"] == pid
+    # It answers one request at a time: who asks how it does may have waited in vain, and asks again.
+    until(shop.is_well, "it is well")
+    assert get(address) == "release 1"
+    assert process(host, "cart") == pid
     shop.write("server.py", SERVER.replace("VERSION = 1", "VERSION = 2"))
     shop.deploy()
     shop.serves("release 2")
@@ -288,6 +299,7 @@ def test_two_changes_at_once_end_with_the_newer_one(shop: Shop) -> None:
         until(lambda n=version: len(shop.host.json("history", "cart")) >= n, "its deployment is there")  # type: ignore[misc]
     final = {"SUCCEEDED", "SUPERSEDED"}
     until(lambda: all(one["state"] in final for one in shop.host.json("history", "cart")), "all have ended")
+    until(lambda: shop.host.json("status", "cart")["deployment"] is None, "the service has heard of it")
     shop.serves("release 4")
 
 

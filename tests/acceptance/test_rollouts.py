@@ -19,7 +19,7 @@ from deployd.store.database import Database
 from tests.acceptance.rolling import Load, end, rolling, worker
 from tests.conftest import scratch
 from tests.house import ADA, House, deployment_facts
-from tests.integration.drivers.entrypoint.place import free_port
+from tests.ports import free_port
 
 RUN = "/usr/bin/python3 -S server.py"
 
@@ -116,7 +116,7 @@ async def test_a_canary_that_dies_goes_back_and_no_request_fails(database: Datab
             record = Client(house.home / "router").read(str(service.id))
             assert record is not None
             light = min(record.targets, key=lambda one: one.weight)
-            with urllib.request.urlopen(f"http://{light.address}/die", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{light.address}/die", timeout=30) as answer:
                 assert answer.read() == b"two"
             reason = deployment_facts(await house.until(canary.id, "rolled_back")).reason
             assert reason is not None

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from tests.acceptance.test_cli import HELLO, PATIENCE, Host, get, host, project, until
+from tests.house import put
 
 __all__ = ["host"]
 
@@ -44,7 +45,7 @@ def test_up_deploys_what_is_edited(host: Host):
     up = host.start("up", str(folder))
     host.hears(up, "what is edited is deployed; Ctrl-C ends it")
 
-    (folder / "Dockerfile").write_text(saying("Edited"))
+    put(folder / "Dockerfile", saying("Edited"))
     answers(host, "Edited")
     host.hears(up, "hello answers at")
     assert re.search(r"^\d\d:\d\d:\d\d edited: Dockerfile$", host.said(up), re.MULTILINE), host.said(up)
@@ -63,10 +64,10 @@ def test_up_deploys_what_is_edited(host: Host):
 
     # A broken manifest is told, and mended by the next edit.
     manifest = (folder / "deployd.yaml").read_text()
-    (folder / "deployd.yaml").write_text(manifest + "nonsense: 1\n")
+    put(folder / "deployd.yaml", manifest + "nonsense: 1\n")
     host.hears(up, "is an unknown key")
-    (folder / "Dockerfile").write_text(saying("Mended"))
-    (folder / "deployd.yaml").write_text(manifest)
+    put(folder / "Dockerfile", saying("Mended"))
+    put(folder / "deployd.yaml", manifest)
     answers(host, "Mended")
     assert len(host.json("history", "hello")) == 3
 
@@ -96,7 +97,7 @@ def test_up_deploys_what_is_edited(host: Host):
     more = (
         "deployd: 1\nservices:\n  hello: {port: 8080, health: /healthz}\n  more: {build: more, port: 8080}\n"
     )
-    (folder / "deployd.yaml").write_text(more)
+    put(folder / "deployd.yaml", more)
     answers(host, "More", "more")
     get(host.json("status", "more")["address"] + "/?of-the-new-one")
     host.hears(up, "/?of-the-new-one")
@@ -115,11 +116,11 @@ def test_edits_during_a_deployment_are_one_change_after_it(host: Host):
         .read_text()
         .replace("def main():", "def main():\n    import time; time.sleep(2)")
     )
-    (folder / "server.py").write_text(slow)
+    put(folder / "server.py", slow)
     until(lambda: changes(host.said(up)) == 1, lambda: host.said(up))
     for number in range(5):
-        (folder / "Dockerfile").write_text(saying(f"Edit {number}"))
-        time.sleep(0.25)
+        put(folder / "Dockerfile", saying(f"Edit {number}"))
+        time.sleep(0.05)
     answers(host, "Edit 4")
     assert changes(host.said(up)) <= 3
     states = [one["state"] for one in host.json("history", "hello")]
@@ -132,7 +133,7 @@ def test_an_edit_that_fails_leaves_what_serves(host: Host):
     folder = project(host, "project")
     up = host.start("up", str(folder))
     host.hears(up, "Ctrl-C ends it")
-    (folder / "server.py").write_text("raise SystemExit('no database')\n")
+    put(folder / "server.py", "raise SystemExit('no database')\n")
     host.hears(up, "failed and was rolled back")
     answers(host, "Hello from deployd!")
     shutil.rmtree(folder)
@@ -152,7 +153,7 @@ def test_ctrl_c_cancels_the_deployment_of_an_edit(host: Host):
         .read_text()
         .replace("def main():", "def main():\n    import time; time.sleep(50)")
     )
-    (folder / "server.py").write_text(slow)
+    put(folder / "server.py", slow)
     host.hears(up, "releasing → verifying")
     until(lambda: host.said(up).count("releasing → verifying") == 2, lambda: host.said(up))
     up.send_signal(signal.SIGINT)
@@ -169,7 +170,7 @@ def test_up_without_watching_and_up_again(host: Host):
     host.hears(up, "Ctrl-C ends it")
     address = host.json("status", "hello")["address"]
     assert f"hello: nothing to do, it serves this already, at {address}" in host.said(up)
-    (folder / "Dockerfile").write_text(saying("Edited"))
+    put(folder / "Dockerfile", saying("Edited"))
     get(f"{address}/?seen")
     host.hears(up, "/?seen")
     assert "edited" not in host.said(up)
@@ -210,7 +211,7 @@ def test_pushing_again_sends_only_what_changed(host: Host):
     assert first["bytes"] > 3_000_000
     assert "files" not in first
 
-    (folder / "Dockerfile").write_text(saying("Second"))
+    put(folder / "Dockerfile", saying("Second"))
     (folder / "old.txt").unlink()
     answers(host, "Second")
     until(lambda: len(events(host, push, "finished")) == 2, lambda: host.said(push))
@@ -222,7 +223,7 @@ def test_pushing_again_sends_only_what_changed(host: Host):
     # Ignored, or as it was: nothing is sent.
     (folder / "build").mkdir()
     (folder / "build" / "x").write_text("x")
-    (folder / "Dockerfile").write_text(saying("Second"))
+    put(folder / "Dockerfile", saying("Second"))
     (folder / "large").touch()
     time.sleep(1)
     assert len(events(host, push, "uploaded")) == 2
@@ -230,7 +231,7 @@ def test_pushing_again_sends_only_what_changed(host: Host):
     # A server that does not know the tree any more gets everything.
     [tree] = (host.home / "sources").glob("trees.git")
     aside = tree.rename(tree.with_name("aside"))
-    (folder / "Dockerfile").write_text(saying("Third"))
+    put(folder / "Dockerfile", saying("Third"))
     until(lambda: len(events(host, push, "uploaded")) >= 4, lambda: host.said(push))
     answers(host, "Third")
     third, fourth = events(host, push, "uploaded")[2:]
@@ -238,7 +239,7 @@ def test_pushing_again_sends_only_what_changed(host: Host):
     assert fourth["bytes"] > 3_000_000
     shutil.rmtree(aside)
 
-    (folder / "Dockerfile").write_text(saying("Fourth"))
+    put(folder / "Dockerfile", saying("Fourth"))
     answers(host, "Fourth")
     until(lambda: len(events(host, push, "finished")) == 4, lambda: host.said(push))
     assert events(host, push, "uploaded")[4]["files"] == 1
@@ -247,7 +248,7 @@ def test_pushing_again_sends_only_what_changed(host: Host):
     (folder / "bad").symlink_to("/etc/passwd")
     host.hears(push, "The link bad in")
     (folder / "bad").unlink()
-    (folder / "Dockerfile").write_text(saying("Fifth"))
+    put(folder / "Dockerfile", saying("Fifth"))
     answers(host, "Fifth")
     shutil.rmtree(folder)
     assert push.wait(PATIENCE) == 2

@@ -35,7 +35,7 @@ def install() -> None:
         if stamp.is_file() and stamp.read_text() == wanted:
             return
         argv = [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
-        done = subprocess.run(argv, cwd=HERE, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(argv, cwd=HERE, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
             said = f"npm ci: {done.stderr[-400:]}"
             if os.environ.get("CI"):

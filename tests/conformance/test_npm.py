@@ -14,6 +14,7 @@ from deployd.web.application import application
 from deployd.web.serving import start
 from tests.conformance.node import install, script
 from tests.integration.web.server import Served, serve
+from tests.ports import free_port
 
 AUDITS = 61
 TOKEN = "a-token-of-these-tests"
@@ -57,7 +58,7 @@ async def born(served: Served, count: int) -> None:
 
 @pytest.mark.parametrize("client", ["ws", "sse"])
 async def test_a_client_asks_follows_and_goes_on_after_a_restart(database: Database, client: str) -> None:
-    async with serve(database, trust_loopback=False) as served:
+    async with serve(database, trust_loopback=False, port=free_port()) as served:
         await give_token(database)
         async with script(f"{client}.mjs", f"{served.url}/graphql", TOKEN) as running:
             told: dict[str, Any] = {}

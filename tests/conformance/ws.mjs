@@ -4,11 +4,11 @@ import { run, tell } from "./scenario.mjs";
 
 const [url, token] = process.argv.slice(2);
 const socket = url.replace("http", "ws");
-const connect = (given) =>
+const connect = (given, retryAttempts) =>
   createClient({
     url: socket,
     connectionParams: { authorization: `Bearer ${given}` },
-    retryAttempts: 20,
+    retryAttempts,
     retryWait: () => new Promise((resolve) => setTimeout(resolve, 50)),
     shouldRetry: () => true,
   });
@@ -20,6 +20,6 @@ const closed = await new Promise((resolve) => {
   legacy.onclose = (event) => resolve(event.code);
 });
 tell("legacy", closed);
-const client = connect(token);
-await run(client, connect("wrong"));
+const client = connect(token, 400); // a restart may take its time
+await run(client, connect("wrong", 20));
 await client.dispose();

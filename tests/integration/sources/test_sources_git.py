@@ -41,14 +41,14 @@ def alive(pid: int) -> bool:
 
 async def pids(tools: Path) -> list[int]:
     """Of the script and its child, once both run."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (tools / "pids").exists() or len((tools / "pids").read_text().split()) < 2:
             await asyncio.sleep(0.01)
     return [int(pid) for pid in (tools / "pids").read_text().split()]
 
 
 async def gone(pids: list[int]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any(alive(pid) for pid in pids):
             await asyncio.sleep(0.01)
 
@@ -95,7 +95,7 @@ async def test_cancelling_before_it_runs(tools: Path) -> None:
 
 
 async def test_too_slow(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(git_module, "SECONDS_MAXIMUM", 0.5)
+    monkeypatch.setattr(git_module, "SECONDS_MAXIMUM", 3.0)  # within which it has begun
     slow(tools, "status")
     with pytest.raises(Retryable, match="git status did not end within") as caught:
         await git("status")

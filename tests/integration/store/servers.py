@@ -98,7 +98,7 @@ def kill(*pids: int) -> None:
     wait_until(lambda: not set(pids) & set(processes("")))
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not become so"

@@ -18,6 +18,7 @@ from deployd.model.identifier import new_id
 from deployd.settings import Settings
 from deployd.store import ageing, examining, partitions, workers
 from deployd.store.database import Database
+from deployd.store.partitions import ensure_partitions
 from deployd.store.vault import Vault
 
 SAID = "examine_server"
@@ -109,6 +110,7 @@ async def test_what_holds_vacuum_back(database: Database, dsn: str) -> None:
 
 
 async def test_partitions(database: Database) -> None:
+    await ensure_partitions(database)  # the template's may be of last month
     assert (await examining.partitions(database)).level is Level.OK
     later = datetime.now(UTC) + timedelta(days=62)
     missing = await examining.partitions(database, later)
@@ -148,13 +150,14 @@ async def test_transaction_ids(database: Database) -> None:
     assert (await ageing.transaction_ids(altered(database, age=1_600_000_000))).level is Level.WRONG
 
 
-async def test_workers(database: Database) -> None:
+async def test_workers(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examining, "SILENT", 60.0)
     nobody = await examining.workers(database)
     assert (nobody.level, nobody.summary) == (Level.WRONG, "no worker is alive: nothing moves")
     await workers.add(database, new_id(), ["here"], "here", 1)
     assert (await examining.workers(database)).level is Level.OK
     await workers.add(database, new_id(), ["there"], "there", 2)
-    await database.pool.execute("update workers set alive_at = now() - interval '1 minute' where pid = 2")
+    await database.pool.execute("update workers set alive_at = now() - interval '1 hour' where pid = 2")
     silent = await examining.workers(database)
     assert (silent.level, silent.summary) == (Level.WARNING, "1 alive, 0 machines held; 1 silent")
 
@@ -169,6 +172,8 @@ async def test_the_key(database: Database) -> None:
 
 
 async def test_without_a_server(dsn: str, tmp_path: Path) -> None:
+    async with Database(dsn, size=1) as db:
+        await ensure_partitions(db)  # the template's may be of last month
     found = await examine_without_server(Settings(tmp_path, database_url=dsn))
     assert {one.check: one.level for one in found} == dict.fromkeys(
         (

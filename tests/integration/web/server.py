@@ -226,6 +226,7 @@ async def serve(
     hints: bool = True,
     tracer: Tracer | None = None,
     world: str = "local",
+    port: int = 0,
 ) -> AsyncIterator[Served]:
     """`hints` False: nobody is ever told of a commit."""
     bus = Bus(db)
@@ -261,7 +262,7 @@ async def serve(
     try:
         async with (
             auditing.running(),
-            await start(app, "127.0.0.1", 0) as running,
+            await start(app, "127.0.0.1", port) as running,
             aiohttp.ClientSession() as session,
         ):
             yield Served(running, api, committer, db, session, place.world_id)

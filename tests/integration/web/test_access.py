@@ -168,7 +168,7 @@ async def test_a_subscription_ends_when_its_token_is_revoked(served: Served) -> 
 
 
 async def test_a_subscription_ends_when_its_token_expires(served: Served) -> None:
-    ci = await create(served, "ci", "VIEWER", seconds=1)
+    ci = await create(served, "ci", "VIEWER", seconds=4)  # within which it has begun
     async with served.connect(ci) as client:
         await (await client.init()).subscribe(
             'subscription { transitions(world: "local") { ... on TransitionBatch { cursor } } }'

@@ -185,6 +185,16 @@ async def test_a_client_that_takes_nothing_is_cut_off(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "PATIENCE", 0.1)
+    write, given_up = events._write, asyncio.Event()
+
+    async def noted(*args: Any) -> None:
+        try:
+            await write(*args)
+        except TimeoutError:
+            given_up.set()
+            raise
+
+    monkeypatch.setattr(events, "_write", noted)
     driver = Talking(["x" * 200_000] * 100)  # more than the sockets hold
     async with serve(database, driver=driver) as served:
         await served.committer.store(births=(served.service("cart"),))
@@ -196,7 +206,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
         )
         assert b" 200 " in await reader.readline()
-        await asyncio.sleep(0.5)
+        await asyncio.wait_for(given_up.wait(), 30)  # until then nothing is read
         received = 0
         try:
             async with asyncio.timeout(10):

@@ -16,6 +16,7 @@ from deployd.errors import (
     PostgresUnavailable,
     Unauthenticated,
 )
+from tests.ports import free_port
 from tests.unit.cli.scripted import break_off, complete, scripted, send
 
 
@@ -173,7 +174,8 @@ async def test_a_subscription_survives_a_server_that_starts_anew():
 
     gone = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
-        before = await stack.enter_async_context(scripted(streams=[first]))
+        port = free_port()
+        before = await stack.enter_async_context(scripted(port=port, streams=[first]))
         client = await stack.enter_async_context(Client(before.url))
         async with contextlib.AsyncExitStack() as life:
             stream = client.subscribe("subscription { n }", {}, patience=10, lost=gone.set)
@@ -182,7 +184,6 @@ async def test_a_subscription_survives_a_server_that_starts_anew():
             life.push_async_callback(stream.aclose)
             await gone.wait()
             await before.stop()
-            port = int(before.url.rpartition(":")[2])
             after = await stack.enter_async_context(scripted(port=port, streams=[second]))
             assert (await waiting)["numbers"] == [2]
     assert after.subscribed[0]["variables"] == {"after": "c1"}

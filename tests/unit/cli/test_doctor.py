@@ -15,6 +15,7 @@ from deployd.cli.doctor import lines, looked
 from deployd.cli.terminal import Console, cells
 from deployd.model.finding import Finding, Level
 from deployd.settings import Settings
+from tests.ports import free_port
 
 
 def test_home(tmp_path: Path) -> None:
@@ -48,10 +49,8 @@ def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_port(tmp_path: Path) -> None:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        one.listen()
-        port = one.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         taken = examining.port(Settings(tmp_path, port=port), None)
         assert taken.level is Level.WRONG
         assert f"(process {os.getpid()})" in taken.summary

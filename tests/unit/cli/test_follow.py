@@ -44,6 +44,12 @@ async def follow(server: Scripted, *, as_json: bool = False) -> tuple[int, str, 
         return conclude(console, progress), out.getvalue(), err.getvalue()
 
 
+@pytest.fixture(autouse=True)
+def rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No snapshots but those that the answers are for, however long a test takes."""
+    monkeypatch.setattr("deployd.cli.follow.REFRESH", 3600)
+
+
 async def test_a_change_is_followed_across_a_break():
     done = transition(CHANGE, "applying", "done", kind="CHANGE", service=None)
     others = transition("another", "queued", "fetching", service="someone-elses")

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployd.cli.progress import Attempt, Progress
@@ -81,6 +81,7 @@ def test_a_failure_shows_where():
     assert line == "✘ hello  ✓✓✓✓✓✓✓  verifying ✘ 1.0s  8.0s  failed"
 
 
+@settings(deadline=None)
 @given(
     services=st.dictionaries(
         st.from_regex(r"[a-z][a-z0-9-]{0,40}", fullmatch=True), st.sampled_from(sorted(ENDS)), max_size=12

@@ -4,7 +4,7 @@ import base64
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployd.errors import InputError
@@ -15,6 +15,7 @@ TIMES = st.datetimes(min_value=datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=N
 NUMBERS = st.integers(min_value=0, max_value=2**63 - 1)
 
 
+@settings(deadline=None)
 @given(NUMBERS, NUMBERS, TIMES)
 def test_a_cursor_comes_back_as_it_was(world: int, seq: int, at: datetime) -> None:
     cursor = Cursor(world, seq, at)
@@ -26,6 +27,7 @@ def test_a_moment_is_the_same_in_every_zone() -> None:
     assert Cursor.decode(Cursor(1, 5, at).encode(), 1).at == at
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_other_text_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:

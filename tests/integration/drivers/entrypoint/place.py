@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,14 +19,11 @@ from aiohttp import web
 from deployd.drivers.api import DriverContext, Routed, ServiceRef, Target
 from deployd.drivers.entrypoint.driver import LocalRouter
 from deployd.drivers.registry import create
+from tests.ports import INSIDE, free_port, settings
 
 Answering = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+PATIENCE = 20.0
+"""Seconds, on a machine with other work to do: less than services take that are not to be waited for."""
 
 
 def alive(pid: int) -> bool:
@@ -37,8 +33,8 @@ def alive(pid: int) -> bool:
         return False
 
 
-async def until(true: Callable[[], object], what: str, seconds: float = 8.0) -> None:
-    end = time.monotonic() + seconds
+async def until(true: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < end, what
         await asyncio.sleep(0.01)
@@ -71,7 +67,8 @@ class Client:
         await self.writer.drain()
 
     async def head(self) -> str:
-        return (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 8)).decode("latin-1").strip()
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        return head.decode("latin-1").strip()
 
     async def answer(self, *, bodiless: bool = False) -> Answer:
         """The next one, with a body of a length, of chunks, or until the end."""
@@ -90,7 +87,7 @@ class Client:
 
     async def rest(self) -> bytes:
         """All until the connection ends."""
-        return await asyncio.wait_for(self.reader.read(-1), 8)
+        return await asyncio.wait_for(self.reader.read(-1), PATIENCE)
 
     async def get(self, path: str = "/", host: str = "hello.localhost", **more: str) -> Answer:
         lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in more.items())
@@ -120,7 +117,7 @@ class Place:
     def router(self, **config: object) -> LocalRouter:
         """A new one each time: it finds everything."""
         context = DriverContext(self.home / "drivers" / "route-local", "here")
-        made = create("route:local", {"port": self.port, **config}, context)
+        made = create("route:local", {"port": self.port, **settings(INSIDE), **config}, context)
         assert isinstance(made, LocalRouter)
         return made
 
@@ -226,7 +223,7 @@ def end(made: Place) -> None:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         if str(made.home).encode() in command:
             os.kill(pid, signal.SIGKILL)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + PATIENCE
             while alive(pid):
                 assert time.monotonic() < deadline
                 time.sleep(0.005)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -24,12 +25,12 @@ from tests.integration.drivers.entrypoint.place import (
     Place,
     Service,
     alive,
-    free_port,
     saying,
     serving,
     table_of,
     until,
 )
+from tests.ports import INSIDE, free_port, settings
 
 
 async def test_routing_is_idempotent_and_found_again(here: Place) -> None:
@@ -54,19 +55,20 @@ async def test_many_at_once_start_one_proxy(here: Place) -> None:
 
 async def test_the_proxy_outlives_who_started_it(here: Place) -> None:
     program = (
-        "import asyncio, sys\n"
+        "import asyncio, json, sys\n"
         "from pathlib import Path\n"
         "from uuid import UUID\n"
         "from deployd.drivers.api import DriverContext, ServiceRef, Target\n"
         "from deployd.drivers.entrypoint.driver import create\n"
-        "home, port, service, address = sys.argv[1:]\n"
-        "router = create({'port': int(port)}, DriverContext(Path(home), 'here'))\n"
+        "home, config, service, address = sys.argv[1:]\n"
+        "router = create(json.loads(config), DriverContext(Path(home), 'here'))\n"
         "asyncio.run(router.route(ServiceRef(1, 'local', UUID(service), 'hello'), [Target(address)]))\n"
         "import os, signal\n"
         "os.killpg(0, signal.SIGKILL)\n"
     )
     async with serving(saying("hello")) as service:
-        argv = [str(here.home / "drivers" / "route-local"), str(here.port), str(here.service.service_id)]
+        config = json.dumps({"port": here.port, **settings(INSIDE)})
+        argv = [str(here.home / "drivers" / "route-local"), config, str(here.service.service_id)]
         starter = await asyncio.create_subprocess_exec(
             sys.executable, "-c", program, *argv, service.address, start_new_session=True
         )
@@ -276,7 +278,7 @@ async def test_a_request_that_meets_the_stopped_old_one_is_asked_of_the_new_one(
         {"gates": [1]},
         {"first_port": 80},
         {"first_port": 30_001, "last_port": 30_000},
-        {"port": 30_001},
+        {"port": INSIDE[1]},
     ],
 )
 async def test_wrong_settings(here: Place, settings: dict[str, object]) -> None:

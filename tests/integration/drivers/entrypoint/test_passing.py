@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.integration.drivers.entrypoint.place import Client, Place, saying, serving, until
+from tests.integration.drivers.entrypoint.place import PATIENCE, Client, Place, saying, serving, until
 
 BIG = 48 * 1024 * 1024
 PIECE = bytes(range(256)) * 256
@@ -265,7 +265,7 @@ async def test_a_client_that_leaves_is_told_to_the_service(here: Place) -> None:
             await client.send("GET / HTTP/1.1\r\nHost: hello.localhost\r\n\r\n")
             await until(lambda: service.heads, "it arrives")
             assert not left.is_set()
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), PATIENCE)
 
 
 async def broken_off(client: Client) -> bytes:

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from deployd.drivers.api import ServiceRef, Target
-from tests.integration.drivers.entrypoint.place import Place, free_port, saying, serving
+from tests.integration.drivers.entrypoint.place import Place, saying, serving
+from tests.ports import free_port
 
 TO = "/ HTTP/1.1\r\nHost: hello.localhost\r\n"
 

@@ -15,7 +15,8 @@ import pytest
 from deployd.drivers.entrypoint.proxy.listeners import Listeners
 from deployd.drivers.entrypoint.proxy.record import Record, Target, Way, write_record
 from deployd.drivers.entrypoint.proxy.table import Table
-from tests.integration.drivers.entrypoint.place import Client, free_port, saying, serving, until
+from tests.integration.drivers.entrypoint.place import PATIENCE, Client, saying, serving, until
+from tests.ports import free_port
 
 
 def towards(address: tuple[str, int]) -> list[socket.socket]:
@@ -61,7 +62,7 @@ async def test_nothing_waits_for_more_to_be_sent(tmp_path: Path) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             client = Client(reader, writer)
             await client.send("GET / HTTP/1.1\r\nHost: hello.localhost\r\n\r\n")
-            await asyncio.wait_for(asked.wait(), 5)
+            await asyncio.wait_for(asked.wait(), PATIENCE)
             accepted = towards(writer.get_extra_info("sockname"))
             connected = towards(("127.0.0.1", int(target.rpartition(":")[2])))
             try:
@@ -99,7 +100,7 @@ async def test_without_descriptors_connections_wait(tmp_path: Path) -> None:
                 request = b"GET / HTTP/1.1\r\nHost: hello.localhost\r\nConnection: close\r\n\r\n"
                 await asyncio.get_running_loop().sock_sendall(one, request)
                 answer = b""
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     while piece := await asyncio.get_running_loop().sock_recv(one, 4096):
                         answer += piece
                 assert answer.endswith(b"hello")

@@ -16,7 +16,8 @@ from deployd.drivers.api import ServiceRef, Target
 from deployd.errors import InputError
 from deployd.model.spec import RouteSpec
 from deployd.model.world import Gate
-from tests.integration.drivers.entrypoint.place import Place, free_port, saying, serving, until
+from tests.integration.drivers.entrypoint.place import Place, saying, serving, until
+from tests.ports import free_port
 
 SHOP = "shop.example.com"
 OFFICE = {"office": Gate(("127.0.0.1/32",)), "far": Gate(("203.0.113.0/24", "2001:db8::/32"))}

@@ -21,6 +21,7 @@ from deployd.drivers.postgres.driver import create as create_postgres
 from tests.conftest import scratch
 from tests.contract.provision_once import the_resource
 from tests.integration.store.servers import family, first_process, kill, processes
+from tests.ports import DATABASES, settings
 
 DRIVER = "local/postgres"
 PROMPT = 20.0
@@ -44,7 +45,7 @@ class Place:
     @property
     def driver(self) -> LocalPostgres:
         """A new one each time, as after a restart of deployd."""
-        made = create_postgres({}, DriverContext(self.home, "here"))
+        made = create_postgres(settings(DATABASES), DriverContext(self.home, "here"))
         assert isinstance(made, LocalPostgres)
         return made
 

@@ -13,9 +13,14 @@ from tests.integration.drivers.postgres.place import DRIVER, Place, query
 
 KILLER = """
 import os, signal, subprocess, sys
+from types import SimpleNamespace
 from deployd.drivers import detached
-from deployd.drivers.postgres import client, folder, server
+from deployd.drivers.postgres import client, driver, folder, server
+from deployd.drivers.postgres.config import Config
 from deployd.postgres import cluster
+from tests.ports import DATABASES
+driver.read_config = lambda _: Config(DATABASES[0], DATABASES[-1])
+driver.STARTING = server.ENDING = 60.0  # there is one call, which has to come to its point
 point = sys.argv.pop(1)
 die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 class Popen(subprocess.Popen):
@@ -26,7 +31,9 @@ class Popen(subprocess.Popen):
     "before the data": lambda: setattr(server, "prepare", die),
     "after the data": lambda: setattr(cluster.shutil, "rmtree", die),
     "before the start": lambda: setattr(server, "start_detached", die),
-    "while it starts": lambda: setattr(detached.subprocess, "Popen", Popen),
+    "while it starts": lambda: setattr(
+        detached, "subprocess", SimpleNamespace(**{**vars(subprocess), "Popen": Popen})
+    ),
     "before its port is on record": lambda: setattr(folder.Folder, "keep_port", die),
     "before the role": lambda: setattr(client, "role_statements", die),
     "before the database": lambda: setattr(client, "create_database", die),
@@ -74,6 +81,7 @@ async def only(place: Place, *resources: ResourceSpec) -> bool:
 async def test_killed_while_the_server_is_made(place: Place, point: str) -> None:
     resource = place.resource()
     killed(place, point, "apply", resource)
+    assert (place.server_home / "data").exists() == (point not in {"before the intent", "before the data"})
     outputs = await place.apply(resource)
     assert await query(outputs, "select 1")
     assert await only(place, resource)

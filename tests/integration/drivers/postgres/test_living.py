@@ -108,16 +108,17 @@ async def test_a_server_that_died_beside_its_busy_orphans(place: Place) -> None:
 async def test_a_server_that_does_not_answer_is_degraded(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "CONNECTING", 0.3)
     resource = place.resource()
     outputs = await place.apply(resource)
     held = family(place.server_home)
     for pid in held:
         os.kill(pid, signal.SIGSTOP)
     try:
-        assert await place.driver.observe(resource) is Health.DEGRADED
-        with pytest.raises(Retryable, match="does not answer"):
-            await place.driver.apply(resource)
+        with monkeypatch.context() as patched:
+            patched.setattr(client, "CONNECTING", 0.3)
+            assert await place.driver.observe(resource) is Health.DEGRADED
+            with pytest.raises(Retryable, match="does not answer"):
+                await place.driver.apply(resource)
     finally:
         for pid in held:
             os.kill(pid, signal.SIGCONT)
@@ -180,6 +181,7 @@ async def test_a_port_that_is_taken_in_the_last_moment(place: Place, monkeypatch
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         with monkeypatch.context() as patched:
+            patched.setattr(driver_module, "STARTING", 30.0)  # in one call it starts and fails
             patched.setattr(server_module, "choose_port", lambda *_: taken)
             resource = place.resource()
             assert isinstance(await place.driver.apply(resource), Wait)
@@ -189,6 +191,7 @@ async def test_a_port_that_is_taken_in_the_last_moment(place: Place, monkeypatch
         await place.suspend(resource)
         with socket.create_server(("127.0.0.1", int(outputs["port"]))):
             with monkeypatch.context() as patched:
+                patched.setattr(driver_module, "STARTING", 30.0)
                 patched.setattr(server_module, "is_free", lambda _: True)
                 progress = await place.driver.apply(resource)
             assert isinstance(progress, Failed)
@@ -267,13 +270,15 @@ async def test_a_password_that_does_not_belong_to_the_data(place: Place) -> None
     await place.apply(resource)
 
 
-async def test_a_server_that_cannot_start_says_why(place: Place) -> None:
+async def test_a_server_that_cannot_start_says_why(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     resource = place.resource()
     outputs = await place.apply(resource)
     await place.suspend(resource)
     with changed(place.server_home / "data" / "postgresql.auto.conf", "work_mem = 'plenty'\n"):
-        with pytest.raises(Retryable, match="ended while it started") as raised:
-            await place.driver.apply(resource)
+        with monkeypatch.context() as patched:
+            patched.setattr(driver_module, "STARTING", 30.0)
+            with pytest.raises(Retryable, match="ended while it started") as raised:
+                await place.driver.apply(resource)
         assert 'invalid value for parameter "work_mem": "plenty"' in raised.value.evidence
     assert await place.apply(resource) == outputs
 
@@ -322,15 +327,15 @@ async def test_one_that_was_told_to_stop_is_wanted_again(place: Place) -> None:
     """Even where it was told to wait for those who are connected, who stay."""
     resource = place.resource()
     outputs = await place.apply(resource)
-    stays = await asyncpg.connect(outputs["url"])
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        stays = await asyncpg.connect(outputs["url"])
+        try:
             os.kill(place.pid, number)
             wait_until(lambda: not place.says_ready())
             assert await place.apply(resource) == outputs
             await query(outputs, "select 1")
-    finally:
-        stays.terminate()
+        finally:
+            stays.terminate()
     assert len(place.servers()) == 1
 
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ from deployd.drivers.api import (
 )
 from deployd.drivers.process.driver import ProcessDeployer
 from deployd.drivers.process.driver import create as create_process
-from deployd.drivers.process.instance import read_status
-from deployd.drivers.process.shim.kernel import birth
+from deployd.drivers.process.instance import read_start, read_status
+from deployd.drivers.process.shim.kernel import birth, end_group
 from deployd.model.spec import ServiceSpec
 from tests.conftest import scratch
 
 PYTHON = "/usr/bin/python3"
+PATIENCE = 30.0
+"""Seconds, on a machine with other work to do."""
 
 
 def new_service() -> ServiceRef:
@@ -89,7 +91,7 @@ class Place:
         return (await self.driver().observe(self.service)).of(release.release_id)
 
     async def until(
-        self, release: ReleaseSpec, wanted: Callable[[InstanceStatus], object], seconds: float = 8.0
+        self, release: ReleaseSpec, wanted: Callable[[InstanceStatus], object], seconds: float = PATIENCE
     ) -> InstanceStatus:
         """Observe until it is so."""
         end = time.monotonic() + seconds
@@ -100,7 +102,7 @@ class Place:
             assert time.monotonic() < end, f"still {seen}"
             await asyncio.sleep(0.02)
 
-    async def logged(self, wanted: str, stream: str = "stdout", seconds: float = 5.0) -> LogLine:
+    async def logged(self, wanted: str, stream: str = "stdout", seconds: float = PATIENCE) -> LogLine:
         """The first line that holds this text, when it comes."""
         end = time.monotonic() + seconds
         while True:
@@ -116,16 +118,19 @@ class Place:
 
     def clear(self) -> None:
         """Kill every supervisor, which takes its program along; then what these left in their groups."""
-        for file in self.home.glob("*/*/*/status.json"):
-            status = read_status(file.parent)
-            for pid, born in ((status.shim, status.shim_birth), (status.pid, status.birth)):
-                if pid and born and birth(pid) == born:
-                    os.kill(pid, signal.SIGKILL)
-                    gone(pid, born)
+        for folder in [file.parent for file in self.home.glob("*/*/*/status.json")]:
+            status = read_status(folder)
+            if status.shim and birth(status.shim) == status.shim_birth:
+                with suppress(ProcessLookupError):  # it ended just now
+                    os.kill(status.shim, signal.SIGKILL)
+                gone(status.shim, status.shim_birth)
+            start, status = read_start(folder), read_status(folder)  # the last program, from here on
+            if start is not None and status.pid:
+                assert end_group(status.pid, status.birth, start.uid, PATIENCE)
         shutil.rmtree(self.root)
 
 
-async def finish(call: Callable[[], Any], seconds: float = 10.0) -> Done:
+async def finish(call: Callable[[], Any], seconds: float = PATIENCE) -> Done:
     """Ask again until it is done, as an engine does."""
     end = time.monotonic() + seconds
     while True:
@@ -137,7 +142,7 @@ async def finish(call: Callable[[], Any], seconds: float = 10.0) -> Done:
         await asyncio.sleep(min(progress.seconds, 0.05))
 
 
-def gone(pid: int, born: str | None, seconds: float = 5.0) -> None:
+def gone(pid: int, born: str | None, seconds: float = PATIENCE) -> None:
     end = time.monotonic() + seconds
     while birth(pid) is not None and birth(pid) == born:
         assert time.monotonic() < end, f"process {pid} still lives"
@@ -158,7 +163,7 @@ def processes(token: str) -> list[int]:
     return found
 
 
-def started(token: str, seconds: float = 5.0) -> list[int]:
+def started(token: str, seconds: float = PATIENCE) -> list[int]:
     """The same once there are any: a supervisor that was adopted may be just about to start its program."""
     end = time.monotonic() + seconds
     while not (found := processes(token)) and time.monotonic() < end:

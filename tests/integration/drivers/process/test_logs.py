@@ -39,17 +39,20 @@ async def test_a_reader_misses_nothing_across_restarts_and_releases(place: Place
     cursor = (await place.driver().read_logs(place.service, None, 1)).cursor
     texts: list[tuple[str, str]] = []
 
-    async def read(until: int) -> None:
+    def exits(instance: str) -> int:
+        return sum(name == instance and text.startswith("exited with code 1") for name, text in texts)
+
+    async def read(instance: str, until: int) -> None:
         nonlocal cursor
-        while sum(text.startswith("exited with code 1") for _, text in texts) < until:
+        while exits(instance) < until:
             page = await place.driver().read_logs(place.service, cursor, 9)
             cursor = page.cursor
             texts.extend((line.instance, line.text) for line in page.lines)
 
     await place.apply(place.python(program.format("a")))
-    await read(2)
+    await read("cart-1", 2)
     await place.apply(place.python(program.format("b")))
-    await read(3)
+    await read("cart-2", 1)
     for instance, word, runs in (("cart-1", "a", 2), ("cart-2", "b", 1)):
         numbers = [
             int(text.split()[1]) for name, text in texts if name == instance and text.startswith(f"{word} ")

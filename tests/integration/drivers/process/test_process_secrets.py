@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import signal
+import stat
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from deployd.drivers.api import ReleaseSpec
 from deployd.drivers.process.instance import read_start, read_status
 from deployd.model.state import Health
-from tests.integration.drivers.process.place import Place, gone
+from tests.integration.drivers.process.place import PATIENCE, Place, gone
 
 PROGRAM = """
 import base64, os, sys, time
@@ -47,7 +48,7 @@ def secretly(place: Place, key: str, password: str, **env: str) -> ReleaseSpec:
     )
 
 
-def has(pid: int | None, key: str, seconds: float = 5.0) -> None:
+def has(pid: int | None, key: str, seconds: float = PATIENCE) -> None:
     """The process gets it, once it has become the program."""
     end = time.monotonic() + seconds
     while f"KEY={key}".encode() not in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
@@ -57,11 +58,16 @@ def has(pid: int | None, key: str, seconds: float = 5.0) -> None:
 
 def leaks(root: Path, *values: str) -> list[str]:
     """Files below, and command lines of all processes, that hold one of these."""
-    found = [
-        str(file)
-        for file in root.rglob("*")
-        if file.is_file() and any(value.encode() in file.read_bytes() for value in values)
-    ]
+    while True:
+        try:
+            found = [
+                str(file)
+                for file in root.rglob("*")
+                if stat.S_ISREG(file.lstat().st_mode) and any(v.encode() in file.read_bytes() for v in values)
+            ]
+            break
+        except FileNotFoundError:
+            pass  # it was given its name, under which it may have been read before
     for folder in Path("/proc").iterdir():
         try:
             if folder.name.isdigit() and any(v.encode() in (folder / "cmdline").read_bytes() for v in values):

@@ -16,6 +16,7 @@ from tests.integration.drivers.process.test_packages import build, made, package
 KILLER = """
 import asyncio, os, signal, subprocess, sys
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 from deployd.drivers.api import DriverContext, ReleaseSpec, ServiceRef, TaskSpec, Wait
 from deployd.drivers import detached
@@ -33,7 +34,7 @@ elif point == "while it starts":
     class Popen(subprocess.Popen):
         def communicate(self, *_, **__):
             die()
-    detached.subprocess.Popen = Popen
+    detached.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": Popen})
 elif point == "after the start":
     client._await_status = die
 elif point == "before its folders":
@@ -95,6 +96,8 @@ async def test_a_task_runs_once(place: Place, point: str) -> None:
 async def test_one_environment_is_made(place: Place, point: str) -> None:
     release = packaged(place)
     kill(place, "build", point, release, uuid4())
+    intent = list(place.home.glob("environments/*/build/spec.json"))
+    assert len(intent) == (point not in {"before the intent", "before its folders"})
     assert len(made(place)) == (point == "before the pruning")
     await build(place, release)
     (environment,) = made(place)

@@ -26,11 +26,11 @@ async def run(place: Place, release: ReleaseSpec, task: TaskSpec) -> Done:
     return await finish(lambda: place.driver().run_task(place.service, release, task))
 
 
-async def fail(place: Place, release: ReleaseSpec, task: TaskSpec) -> Reason:
+async def fail(place: Place, release: ReleaseSpec, task: TaskSpec, **config: object) -> Reason:
     ended: list[Reason] = []
 
     async def ask() -> Progress:
-        progress = await place.driver().run_task(place.service, release, task)
+        progress = await place.driver(**config).run_task(place.service, release, task)
         if isinstance(progress, Failed):
             ended.append(progress.reason)
             return Done()
@@ -110,11 +110,11 @@ async def test_a_signal_and_a_missing_program(place: Place) -> None:
 
 async def test_the_timeout_asks_and_then_kills(place: Place) -> None:
     release = sleeper(place)
-    deaf = a_task("trap 'echo asked' TERM; echo ready; while :; do sleep 0.1; done", timeout=0.5)
-    reason = await fail(place, release, deaf)
+    deaf = a_task("trap 'echo asked' TERM; echo ready; while :; do sleep 0.1; done", timeout=3)
+    reason = await fail(place, release, deaf, grace_seconds=4)
     assert reason.code == "TASK_TIMEOUT"
     assert {"ready", "asked"} <= set(reason.evidence.splitlines())
-    assert "0.5 s" in reason.summary
+    assert "3 s" in reason.summary
     polite = a_task("trap 'exit 0' TERM; while :; do sleep 0.05; done", timeout=0.2)
     assert (await fail(place, release, polite)).code == "TASK_TIMEOUT"
 
@@ -173,6 +173,8 @@ async def test_few_are_kept(place: Place) -> None:
     tasks = [a_task("true") for _ in range(KEPT + 3)]
     for one in tasks:
         await run(place, release, one)
+        status = find(place, one).status
+        gone(status.shim, status.shim_birth)  # only then it counts as ended
     kept = {one.release_id for one in place.driver().tasks.list(place.service)}
     assert kept == {one.task_id for one in tasks[-KEPT - 1 :]}
 
