@@ -22,6 +22,7 @@ from deployd.store import worlds
 from deployd.store.database import Database
 from tests.house import ADA, House, house
 from tests.integration.drivers.entrypoint.place import alive
+from tests.ports import INSIDE, settings
 
 SERVER = """import os, signal, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,7 +63,7 @@ async def rolling(db: Database, home: Path, port: int, *, works: bool = True) ->
 
     def change(context: Context) -> None:
         others = context.driver
-        config = {"port": port}
+        config = {"port": port, **settings(INSIDE)}
         router = create("route:local", config, DriverContext(home / "router", "here"))
 
         def driver(name: str, config: Mapping[str, object]) -> Driver:

@@ -170,8 +170,7 @@ def test_a_program_that_becomes_unhealthy_later_says_so_and_recovers(shop: Shop)
 
 def test_a_program_that_ignores_sigterm_is_replaced(shop: Shop) -> None:
     first = process(shop.host, "cart")
-    # The old one takes ten seconds until it is killed, and they count.
-    patient = MANIFEST.replace("4s", "60s")
+    patient = MANIFEST.replace("4s", "60s")  # a busy machine starts it beside one that does not end
     shop.write("deployd.yaml", patient.replace("server.py", "server.py stubborn"))
     shop.deploy()
     stubborn = process(shop.host, "cart", first)

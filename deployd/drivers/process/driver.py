@@ -51,8 +51,11 @@ __all__ = ["ProcessDeployer", "create"]
 
 T = TypeVar("T")
 ROLLOUTS = frozenset({"rolling", "blue-green", "canary", "recreate"})
-PROMPT = 0.4
-"""Seconds that a call waits for processes to end before it answers Wait: most end at once."""
+PROMPT = 1.0
+"""Seconds that a call waits for processes to end before it answers Wait: most end at once, or look twice
+a second whether they shall (Python's http.server)."""
+PAUSE, LONGEST_PAUSE = 0.02, 0.1
+"""Seconds between two looks meanwhile, the first and the longest."""
 BEGINNING = 0.5
 """Seconds within which a program need not listen yet: nobody looks through /proc where else it does."""
 
@@ -110,21 +113,22 @@ class ProcessDeployer:
                 return made
             start = replace(made, uid=user)
             found = await _blocking(lambda: self.tasks.run(service, task.task_id, start))
-        until = time.monotonic() + PROMPT
-        while found is not None and not found.ended and time.monotonic() < until:
-            await asyncio.sleep(0.02)
+        for pause in _pauses():
+            if found is None or found.ended:
+                break
+            await asyncio.sleep(pause)
             found = await _blocking(lambda: self.tasks.find(service, task.task_id))
         return Wait(0.5) if found is None else judge_task(found)
 
     async def end_task(self, service: ServiceRef, task_id: UUID) -> Progress:
         """Ask it to end, and see for a moment whether it did."""
-        until = time.monotonic() + PROMPT
+        pauses = _pauses()
         while left := await _blocking(lambda: self.tasks.end(service, task_id)):
-            if time.monotonic() > until:
+            if (pause := next(pauses, None)) is None:
                 return Wait(
                     0.5, f"{left.start.name}: within its grace period of {left.start.grace_seconds:g} s"
                 )
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause)
         return Done()
 
     async def apply(self, service: ServiceRef, release: ReleaseSpec, *, alone: bool) -> Progress:
@@ -214,12 +218,12 @@ class ProcessDeployer:
         self, service: ServiceRef, release_id: UUID | None, keep: UUID | None = None
     ) -> Wait | None:
         """Ask to end, and look for a moment whether it did; None when nothing is left."""
-        until = time.monotonic() + PROMPT
+        pauses = _pauses()
         while left := await _blocking(lambda: self.client.stop(service, release_id, keep)):
-            if time.monotonic() > until:
+            if (pause := next(pauses, None)) is None:
                 names = ", ".join(one.start.name for one in left)
                 return Wait(0.5, f"{names}: within its grace period of {left[0].start.grace_seconds:g} s")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause)
         return None
 
     async def _look_at(self, instance: Instance) -> InstanceStatus:
@@ -235,6 +239,15 @@ class ProcessDeployer:
         if seen.health is Health.HEALTHY and not instance.was_healthy:
             await _blocking(lambda: self.client.note_healthy(instance))
         return seen
+
+
+def _pauses() -> Iterator[float]:
+    """Between looks at what is about to end, in seconds: short at first; PROMPT altogether."""
+    pause, left = PAUSE, PROMPT
+    while left > 0:
+        yield pause
+        left -= pause
+        pause = min(pause * 1.3, LONGEST_PAUSE)
 
 
 async def _blocking(work: Callable[[], T]) -> T:
