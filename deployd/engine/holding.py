@@ -79,6 +79,11 @@ class Holding:
         """Whether it waits for a turn, or will when it is due again."""
         return self._limited_by is not None
 
+    @property
+    def has_mail(self) -> bool:
+        """Whether some came that is not answered yet."""
+        return bool(self._mail)
+
     def deliver(self, mail: tuple[Request, ...], fence: int) -> None:
         """New mail, read while the machine is held. A request interrupts the act; a wake does not.
 

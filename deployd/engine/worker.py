@@ -17,6 +17,7 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 from deployd.engine.bus import Bus
+from deployd.engine.called import Called
 from deployd.engine.committer import Commit
 from deployd.engine.context import Context
 from deployd.engine.holding import Holding
@@ -36,6 +37,7 @@ __all__ = ["Worker"]
 _log = logging.getLogger(__name__)
 
 _POLL = 1.0  # seconds: how late work is noticed when every hint was lost
+_AGAIN = 0.01  # seconds after which a claim is tried again that found what is due locked; doubled each time
 _SWEEP = 10.0  # seconds between two looks for what is held unknowingly, when nothing gives reason for one
 _AT_ONCE = 200  # machines in one claim: so that several replicas share what comes, and the answer stays small
 
@@ -68,6 +70,7 @@ class Worker:
         self._lease = Lease(lease)
         context.check = self._check
         self._held: dict[tuple[int, UUID], tuple[Holding, asyncio.Task[None]]] = {}
+        self._called = Called()
         self._strangers = Strangers()
         self._turns = Turns(context, self._placements, self._strangers)
         self._sweep_at = 0.0
@@ -108,7 +111,9 @@ class Worker:
     def _heard(self, hint: Hint) -> None:
         if not hint.worlds.isdisjoint(self._turns.worlds):
             self._look_for_turns()
-        if hint.lost or (hint.mail and not hint.mail.isdisjoint(key[1] for key in self._held)):
+        if hint.lost:
+            self._called.call_all()
+        if self._called.call(hint.mail) or hint.lost:
             self._mail.set()
         if hint.lost or hint.due or hint.mail:
             self._kick.set()
@@ -160,23 +165,27 @@ class Worker:
             self._mail.clear()
             if not self._held:
                 continue
+            begun = self._called.now
             for (world_id, machine_id, fence), mail in (
                 await machines.held_mail(self._context.db, self.id)
             ).items():
                 if (held := self._held.get((world_id, machine_id))) is not None:
                     held[0].deliver(mail, fence)
+                    self._called.read(machine_id, begun)
 
     async def _claim(self) -> None:
         """The only loop that takes machines, so that what it does not know is not on its way to it."""
         loop = asyncio.get_running_loop()
         self._sweep_at = 0.0
+        kicked, pause = True, _AGAIN
         while True:
             self._kick.clear()
             owner, lease = self.id, self._lease
             if lease.held and loop.time() >= self._sweep_at:
                 self._sweep_at = loop.time() + _SWEEP
                 await machines.return_unknown(self._context.db, owner, [key[1] for key in self._held])
-            taken = 0
+            self._called.expect()
+            taken, free = 0, 0
             if self._turns.due and lease.held and (free := self._capacity - len(self._held)) > 0:
                 taken += await self._hold(await self._turns.take(owner, min(free, _AT_ONCE)), owner, lease)
             if lease.held and (free := self._capacity - len(self._held)) > 0:
@@ -184,10 +193,20 @@ class Worker:
                     self._context.db, owner, self._placements, min(free, _AT_ONCE), self._strangers
                 )
                 taken += await self._hold(claimed, owner, lease)
+            if self._called.came():
+                self._mail.set()
             if taken:
                 CLAIMS.add(amount=taken)
+                pause = _AGAIN
+            elif kicked and free > 0 and await self._overlooked():
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _POLL)
             else:
-                await _heard_within(self._kick, _POLL)
+                kicked, pause = await _heard_within(self._kick, _POLL), _AGAIN
+
+    async def _overlooked(self) -> bool:
+        """Whether there is something to claim still: the row that a hint was about was locked just then."""
+        return await machines.overlooked(self._context.db, self._placements, self._strangers)
 
     async def _hold(self, claimed: Sequence[Claimed], owner: UUID, lease: Lease) -> int:
         """Go on with what was claimed; how many machines these are. Those of a state not known are let go."""
@@ -210,6 +229,7 @@ class Worker:
                 _under(lease, holding), name=f"{holding.machine.kind} {holding.machine.id}"
             )
             self._held[holding.key] = holding, task
+            self._called.hold(holding.machine.id)
             task.add_done_callback(functools.partial(self._dropped, holding))
         if len(known) < len(claimed):
             strange = [one.machine.id for one in claimed if one not in known]
@@ -221,6 +241,8 @@ class Worker:
     def _dropped(self, holding: Holding, task: asyncio.Task[None]) -> None:
         if self._held.get(holding.key, (None, None))[1] is task:
             del self._held[holding.key]
+            if self._called.let_go(holding.machine.id) or holding.has_mail:
+                self._kick.set()  # its mail came too late to be seen while it was held
         if not task.cancelled() and (error := task.exception()) is not None:
             holding.unsure = True
             _log.error("%s %s", holding.machine.kind, holding.machine.id, exc_info=error)
@@ -239,6 +261,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._held.clear()
+        self._called = Called()
 
 
 async def _under(lease: Lease, holding: Holding) -> None:
@@ -246,15 +269,16 @@ async def _under(lease: Lease, holding: Holding) -> None:
     await holding.run()
 
 
-async def _heard_within(event: asyncio.Event, seconds: float) -> None:
-    """Until the event, or so long. Not by `asyncio.wait_for`: before Python 3.12 that loses a cancellation
-    that comes together with the event, and its loop would never end.
+async def _heard_within(event: asyncio.Event, seconds: float) -> bool:
+    """Until the event, or so long; whether it came. Not by `asyncio.wait_for`: before Python 3.12 that loses
+    a cancellation that comes together with the event, and its loop would never end.
     """
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
     except TimeoutError:
-        pass
+        return False
+    return True
 
 
 class _Running:

@@ -107,6 +107,11 @@ async def claim(
     return await understood(db, worker, rows, there)
 
 
+async def overlooked(db: Database, placements: Sequence[str], strangers: Strangers) -> bool:
+    """Whether something is due that a claim passed over right before, since its row was locked."""
+    return bool((await db.fetch("overlooked", list(placements), strangers.ids))[0]["locked"])
+
+
 async def understood(
     db: Database, worker: UUID, rows: Sequence[asyncpg.Record], strangers: Strangers
 ) -> list[Claimed]:

@@ -38,6 +38,19 @@ select c.world_id, c.id, c.kind, c.state, c.name, c.service_id, c.change_id, c.p
                       where s.world_id = c.world_id and s.id = c.id and s.fence = c.fence - 1)) as mail
 from claimed c;
 
+-- name: overlooked
+-- Whether anything is due that nobody holds: right after a claim that took nothing, because its row was locked.
+-- Somebody claims it just now, or writes on it that he waits for it.
+select exists (
+    select from machines
+    where due_at <= now() and owner is null and (placement is null or placement = any($1::text[]))
+      and id <> all($2::uuid[])
+) or exists (
+    select from (select distinct world_id, machine_id from mailbox) b
+    join machines m on m.world_id = b.world_id and m.id = b.machine_id
+    where m.owner is null and (m.placement is null or m.placement = any($1::text[])) and m.id <> all($2::uuid[])
+) as locked;
+
 -- name: get_held
 -- A machine that this worker still holds under this fence, with its mail.
 select m.world_id, m.id, m.kind, m.state, m.name, m.service_id, m.change_id, m.placement, m.version,
