@@ -199,8 +199,8 @@ class Worker:
                 CLAIMS.add(amount=taken)
                 pause = _AGAIN
             elif kicked and free > 0 and await self._overlooked():
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _POLL)
+                heard = await _heard_within(self._kick, pause)
+                pause = _AGAIN if heard else min(pause * 2, _POLL)
             else:
                 kicked, pause = await _heard_within(self._kick, _POLL), _AGAIN
 
