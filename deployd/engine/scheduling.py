@@ -65,9 +65,11 @@ def last_due(schedule: str, until: datetime) -> datetime:
 
 def scheduled(facts: ServiceFacts, schedule: str | None) -> ServiceFacts:
     """What a service that serves a new release knows: the same schedule goes on, another one begins now."""
-    same = schedule is not None and facts.schedule == schedule
-    facts = replace(facts, schedule=schedule, next_run_at=facts.next_run_at if same else None)
-    return facts if schedule is None else replace(facts, pid=None, restarts=0)
+    if schedule is None:
+        return replace(facts, schedule=None, next_run_at=None)
+    same = facts.schedule == schedule and facts.next_run_at is not None
+    due = facts.next_run_at if same else next_due(schedule, datetime.now(UTC))
+    return replace(facts, schedule=schedule, next_run_at=due, pid=None, restarts=0)
 
 
 def begin_now(facts: ServiceFacts, task_id: UUID) -> ServiceFacts:
