@@ -57,8 +57,8 @@ class Called:
 
     def came(self) -> bool:
         """The claim is over: whether any was called meanwhile that is held now."""
-        early, self._early = self._early, None
-        return bool(early) and not self._calls.keys().isdisjoint(early or ())
+        early, self._early = self._early or set(), None
+        return not self._calls.keys().isdisjoint(early)
 
     def let_go(self, machine_id: UUID) -> bool:
         """It is not held any more; whether there may be mail that nobody has read."""

@@ -69,7 +69,7 @@ def scheduled(facts: ServiceFacts, schedule: str | None) -> ServiceFacts:
         return replace(facts, schedule=None, next_run_at=None)
     same = facts.schedule == schedule and facts.next_run_at is not None
     due = facts.next_run_at if same else next_due(schedule, datetime.now(UTC))
-    return replace(facts, schedule=schedule, next_run_at=due, pid=None, restarts=0)
+    return replace(facts, schedule=schedule, next_run_at=due)
 
 
 def begin_now(facts: ServiceFacts, task_id: UUID) -> ServiceFacts:

@@ -198,15 +198,15 @@ class Worker:
             if taken:
                 CLAIMS.add(amount=taken)
                 pause = _AGAIN
-            elif kicked and free > 0 and await self._overlooked():
+            elif (
+                kicked
+                and free > 0
+                and await machines.overlooked(self._context.db, self._placements, self._strangers)
+            ):  # the row that a hint was about was locked just then
                 heard = await _heard_within(self._kick, pause)
                 pause = _AGAIN if heard else min(pause * 2, _POLL)
             else:
                 kicked, pause = await _heard_within(self._kick, _POLL), _AGAIN
-
-    async def _overlooked(self) -> bool:
-        """Whether there is something to claim still: the row that a hint was about was locked just then."""
-        return await machines.overlooked(self._context.db, self._placements, self._strangers)
 
     async def _hold(self, claimed: Sequence[Claimed], owner: UUID, lease: Lease) -> int:
         """Go on with what was claimed; how many machines these are. Those of a state not known are let go."""

@@ -23,9 +23,9 @@ __all__ = ["migrate", "pending"]
 LOCK = 0x6465706C6F7964
 """The advisory lock that who migrates holds: "deployd" in ASCII."""
 PAUSE = 0.05
+"""Seconds between two attempts to get the lock."""
 TRIES = 10
 """At a migration that deadlocks, each of which takes the second after which Postgres looks for that."""
-"""Seconds between two attempts to get the lock."""
 CONNECTING = 30.0
 """Seconds within which the database has to answer."""
 FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
