@@ -23,7 +23,7 @@ from tests.house import context
 from tests.nursery import serve
 from tests.standin import Folder, StandinDeployer
 
-_CALL = 0.03  # seconds that each call takes at least
+_CALL = 0.1  # seconds that each call takes at least
 
 T = TypeVar("T")
 
